@@ -1,0 +1,132 @@
+"""Simulate one sample of diphoton events: a Higgs boson signal, or pseudo-data of a given luminosity.
+
+Run by the rule ``generate``; the functions can be imported as well. Beside the ntuple a small JSON file with the truth
+is written: what was generated and what an analysis should find. Only the final check reads it.
+"""
+
+import json
+import logging
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import awkward as ak
+import detector
+import numpy as np
+from ntuple import to_ntuple, write_ntuple
+from pythia_photons import CONTINUUM, GLUON_FUSION, generate_photons
+
+PB_PER_FB = 1000.0  # luminosity: 1 / fb = 1000 / pb
+SIGNAL_CHANNEL = 900001
+PSEUDODATA_CHANNEL = 900100
+
+# The simulated continuum falls a little slower than an exponential at both ends of 105 to 160 GeV. Thinned by at most
+# five per cent there, it is an exponential, and the fit of the example is unbiased.
+CONTINUUM_CURVATURE = 0.05
+WINDOW_CENTRE = 132.5  # [GeV]
+WINDOW_HALF_WIDTH = 27.5  # [GeV]
+
+
+def simulate_signal(config: Mapping[str, Any]) -> tuple[dict[str, ak.Array], dict[str, Any]]:
+    """Simulate gg -> H -> gamma gamma.
+
+    Args:
+        config: the section ``simulation`` of the configuration.
+
+    Returns:
+        The branches of the ntuple, and the truth about it.
+    """
+    generated = config["signal_events"]
+    seed = config["seed"]
+    photons = generate_photons(GLUON_FUSION, n_events=generated, seed=seed)
+    events = detector.simulate_detector(photons, np.random.default_rng([seed, 0]))
+    ntuple = to_ntuple(
+        events,
+        channel=SIGNAL_CHANNEL,
+        cross_section_pb=config["higgs_cross_section_pb"],
+        sum_of_weights=float(generated),
+        is_data=False,
+    )
+    passed, _ = detector.select(events)
+    factors = events.scaleFactor_PHOTON * events.scaleFactor_PhotonTRIGGER * events.scaleFactor_PILEUP
+    luminosity_per_pb = config["luminosity_per_fb"] * PB_PER_FB
+    per_event = luminosity_per_pb * config["higgs_cross_section_pb"] / generated
+    truth = {
+        "generated": generated,
+        "written": len(events),
+        "selected": int(passed.sum()),
+        "selected_yield": float(ak.sum(factors[passed]) * per_event),
+    }
+    return ntuple, truth
+
+
+def simulate_pseudodata(config: Mapping[str, Any]) -> tuple[dict[str, ak.Array], dict[str, Any]]:
+    """Simulate the continuum with Higgs bosons in it, as many of each as the luminosity makes.
+
+    The Higgs bosons are generated anew: they are statistically independent of the signal sample.
+
+    Args:
+        config: the section ``simulation`` of the configuration.
+
+    Returns:
+        The branches of the ntuple, and the truth about it.
+    """
+    seed = config["seed"]
+    rng = np.random.default_rng([seed, 1])
+    luminosity_per_pb = config["luminosity_per_fb"] * PB_PER_FB
+    n_higgs = int(rng.poisson(luminosity_per_pb * config["higgs_cross_section_pb"] * config["signal_strength"]))
+    n_continuum = int(rng.poisson(luminosity_per_pb * config["continuum_cross_section_pb"]))
+    higgs = generate_photons(GLUON_FUSION, n_events=n_higgs, seed=seed + 1)
+    continuum = generate_photons(CONTINUUM, n_events=n_continuum, seed=seed + 2)
+    if config["exponential_continuum"]:
+        continuum = _make_exponential(continuum, rng)
+    parts = [detector.lose_like_data(detector.simulate_detector(photons, rng), rng) for photons in (higgs, continuum)]
+    events = ak.concatenate(parts)
+    is_higgs = np.arange(len(events)) < len(parts[0])
+    order = rng.permutation(len(events))
+    events, is_higgs = events[order], is_higgs[order]
+    ntuple = to_ntuple(events, channel=PSEUDODATA_CHANNEL, cross_section_pb=0.0, sum_of_weights=0.0, is_data=True)
+    passed, _ = detector.select(events)
+    truth = {
+        "generated": n_higgs + n_continuum,
+        "written": len(events),
+        "selected": int(passed.sum()),
+        "selected_higgs": int((passed & is_higgs).sum()),
+    }
+    return ntuple, truth
+
+
+def _make_exponential(photons: ak.Array, rng: np.random.Generator) -> ak.Array:
+    """Drop events as a function of their true diphoton mass until the spectrum is an exponential."""
+    photons = photons[ak.num(photons) >= 2]
+    photons = photons[ak.argsort(photons.pt, ascending=False)]
+    lead, sub = photons[:, 0], photons[:, 1]
+    mass = np.sqrt(2 * lead.pt * sub.pt * (np.cosh(lead.eta - sub.eta) - np.cos(lead.phi - sub.phi)))
+    distance = (ak.to_numpy(mass) - WINDOW_CENTRE) / WINDOW_HALF_WIDTH
+    return photons[rng.random(len(photons)) < np.exp(-CONTINUUM_CURVATURE * distance**2)]
+
+
+SAMPLES = {"signal": simulate_signal, "pseudodata": simulate_pseudodata}
+
+
+def main(snakemake: Any) -> None:
+    """Simulate the sample of a Snakemake job and write ntuple and truth."""
+    logging.basicConfig(filename=snakemake.log[0], filemode="w", level=logging.INFO, format="%(message)s")
+    sample = snakemake.wildcards.sample
+    config = snakemake.params.simulation
+    started = time.process_time()
+    try:
+        ntuple, truth = SAMPLES[sample](config)
+    except BaseException as error:
+        logging.error("%s", error)
+        raise
+    write_ntuple(snakemake.output.ntuple, ntuple)
+    record = {"simulation": True, "generator": "Pythia 8", "sample": sample, "config": dict(config), **truth}
+    Path(snakemake.output.truth).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    logging.info("%s", json.dumps(record, indent=2))
+    logging.info("%.1f s of CPU time", time.process_time() - started)
+
+
+if "snakemake" in globals():
+    main(snakemake)  # noqa: F821

@@ -1,0 +1,271 @@
+"""Settings become working parts. The only place that names concrete backends."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from snakemake_executor_plugin_llmagent.authoring import Supervision, Workshop
+from snakemake_executor_plugin_llmagent.config import Keys, Options
+from snakemake_executor_plugin_llmagent.context import (
+    build_context,
+    importable_packages,
+    python_version,
+    render_description,
+)
+from snakemake_executor_plugin_llmagent.errors import ConfigError, NotApproved
+from snakemake_executor_plugin_llmagent.formats import describe
+from snakemake_executor_plugin_llmagent.llm import CallSettings, open_model
+from snakemake_executor_plugin_llmagent.llm.abortable import Abortable
+from snakemake_executor_plugin_llmagent.llm.recording import Recording
+from snakemake_executor_plugin_llmagent.lock import Approval, Lock, digest_script
+from snakemake_executor_plugin_llmagent.protocols import Completion, Model, Request, Severity, Task, Trial
+from snakemake_executor_plugin_llmagent.roles import Attempt, Coder, Supervisor
+from snakemake_executor_plugin_llmagent.sandbox import layout
+from snakemake_executor_plugin_llmagent.sandbox.process import Limits
+from snakemake_executor_plugin_llmagent.sandbox.staged import StagedSandbox
+from snakemake_executor_plugin_llmagent.session import Session, utc_now
+from snakemake_executor_plugin_llmagent.spec import Spec
+from snakemake_executor_plugin_llmagent.text import shorten
+
+CONTEXT_TOKENS = 48_000
+"""How long the description of a rule and its inputs may be [tokens], where nobody chose."""
+OUTPUT_VIEW_CHARACTERS = 20_000
+"""How much of its outputs a reviewer is shown [characters]."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The settings of a run.
+
+    Attributes:
+        options: choices of the run; rules may choose otherwise.
+        record: where exchanges with models are stored, if anywhere.
+        read_keys: reads the providers' keys when a model is first opened.
+        context_tokens: limit on the context [tokens], None for the default.
+        workdir: the working directory.
+        environment: the environment of this process, of which an allow list reaches scripts.
+        cancelled: set when everything has to end.
+    """
+
+    options: Options
+    record: Path | None
+    read_keys: Callable[[], Keys] = field(repr=False)
+    context_tokens: int | None
+    workdir: Path
+    environment: Mapping[str, str] = field(repr=False)
+    cancelled: threading.Event
+
+    @property
+    def home(self) -> Path:
+        """Where the plugin keeps what is never committed."""
+        return self.workdir / ".snakemake" / "llmagent"
+
+
+class Witness:
+    """A model whose calls are written into a session."""
+
+    def __init__(self, model: Model, session: Session) -> None:
+        """Watch a model."""
+        self._model = model
+        self._session = session
+        self.reported = ""
+        self.usage: Counter[str] = Counter()
+
+    @property
+    def name(self) -> str:
+        """The model as the person named it."""
+        return self._model.name
+
+    def complete(self, request: Request) -> Completion:
+        """Hand the request on, and note what was asked and answered."""
+        number = self.usage["calls"] = self.usage["calls"] + 1
+        stem = f"calls/{request.role}-{number}"
+        asked = "\n\n".join(f"## {message.role}\n\n{message.content}" for message in request.messages)
+        self._session.event("call", role=request.role, model=self.name, request=self._session.keep(f"{stem}.md", asked))
+        reply = self._model.complete(request)
+        self.reported = reply.model
+        self.usage += Counter(vars(reply.usage))
+        self._session.event(
+            "reply", role=request.role, model=reply.model, stop=reply.stop, usage=vars(reply.usage),
+            request_id=reply.request_id, text=self._session.keep(f"{stem}.reply.md", reply.text),
+        )  # fmt: skip
+        return reply
+
+
+class Assembly:
+    """Puts the parts of a run together."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Note the settings; nothing is opened yet."""
+        self.settings = settings
+        self._keys: Keys | None = None
+        self._opening = threading.Lock()
+        self._models: dict[str, Model] = {}
+
+    @property
+    def keys(self) -> Keys:
+        """The providers' keys."""
+        if self._keys is None:
+            self._keys = self.settings.read_keys()
+        return self._keys
+
+    def close(self) -> None:
+        """Close the models' connections."""
+        for model in self._models.values():
+            close = getattr(model, "close", None)
+            if close is not None:
+                close()
+
+    # --- models -------------------------------------------------------------------------------------------------
+
+    def can_author(self, options: Options) -> bool:
+        """Whether a model is chosen that could write."""
+        return (options.coder or options.model) is not None
+
+    def check(self, spec: Spec, options: Options) -> None:
+        """Find out, before any job runs, whether a rule's script could be written.
+
+        Raises:
+            NotApproved: no model is chosen.
+            ConfigError: a model cannot be opened.
+        """
+        if not self.can_author(options):
+            raise NotApproved(
+                f"Agent rule {spec.rule} has no approved script, and no model is chosen to write one. "
+                "Choose one with --llmagent-model openai:NAME or anthropic:NAME "
+                "(and a key in OPENAI_API_KEY or ANTHROPIC_API_KEY)."
+            )
+        self._open(options.coder or options.model or "")
+        supervisor = self._supervisor_name(options)
+        if supervisor is not None:
+            self._open(supervisor)
+
+    def _supervisor_name(self, options: Options) -> str | None:
+        name = options.supervisor or options.model or options.coder
+        return None if name == "none" or options.supervision == Supervision.NONE else name
+
+    def _open(self, name: str) -> Model:
+        with self._opening:
+            if name not in self._models:
+                model: Model = open_model(name, keys=self.keys, settings=CallSettings())
+                if self.settings.record is not None:
+                    model = Recording(model, self.settings.record, keys=self.keys)
+                self._models[name] = Abortable(model, self.settings.cancelled)
+            return self._models[name]
+
+    # --- authoring ----------------------------------------------------------------------------------------------
+
+    def workshop(self, spec: Spec, options: Options, tell: Callable[[str], None]) -> Workshop:
+        """Everything that authoring a rule needs, with a session of its own."""
+        self.check(spec, options)
+        assert options.max_attempts is not None and options.timeout is not None and options.supervision is not None
+        session = Session.start(self.settings.home / "sessions", spec.rule, self.keys.redact)
+        supervisor = self._supervisor_name(options)
+        sandbox = StagedSandbox(
+            outer=self.settings.environment,
+            cache=self.settings.home / "cache",
+            limits=Limits(seconds=options.timeout),
+            cancelled=self.settings.cancelled,
+        )
+        return Workshop(
+            coder=Coder(Witness(self._open(options.coder or options.model or ""), session)),
+            supervisor=None if supervisor is None else Supervisor(Witness(self._open(supervisor), session)),
+            supervision=Supervision.NONE if supervisor is None else Supervision(options.supervision),
+            sandbox=sandbox,
+            describe=describe,
+            context=partial(_context, max_tokens=self.settings.context_tokens or CONTEXT_TOKENS),
+            show_outputs=_show_outputs,
+            session=session,
+            stages=self.settings.home / "stages",
+            discard=layout.remove,
+            tell=tell,
+            max_attempts=options.max_attempts,
+        )
+
+    def lock(self, spec: Spec, shop: Workshop, attempt: Attempt, *, wait_for_person: bool) -> Lock:
+        """The record of what a script is approved for."""
+        source = attempt.draft.source
+        if source is None or attempt.execution is None:
+            raise ConfigError("Only a script that has run can be approved.")
+        now = utc_now()
+        models = {"coder": shop.coder.model, **({"supervisor": shop.supervisor.model} if shop.supervisor else {})}
+        witnesses = {role: model for role, model in models.items() if isinstance(model, Witness)}
+        usage: Counter[str] = sum((witness.usage for witness in witnesses.values()), Counter())
+        return Lock(
+            rule=spec.rule,
+            spec_text=spec.text,
+            spec_digest=spec.digest,
+            script_digest=digest_script(source),
+            approval=None if wait_for_person else Approval(by="checks", name=None, time=now),
+            created=now,
+            models={role: {"asked": model.name, "reported": model.reported} for role, model in witnesses.items()},
+            attempts=attempt.number,
+            usage=dict(sorted(usage.items())),
+            python=python_version(),
+            packages=_packages_of(source),
+            sandbox=attempt.execution.sandbox,
+            checks=_results(spec, attempt),
+            review=_review(attempt),
+            decisions=attempt.draft.decisions,
+            session={"path": _relative(shop.session.directory, self.settings.workdir), "digest": shop.session.digest},
+        )
+
+
+def _context(spec: Spec, task: Task, *, max_tokens: int) -> str:
+    context = build_context(
+        spec, task.job, describe=describe, packages=importable_packages(), python_version=python_version(),
+        max_tokens=max_tokens,
+    )  # fmt: skip
+    return context.text
+
+
+def _show_outputs(trial: Trial) -> str:
+    """The outputs of a trial as a reviewer sees them."""
+    if trial.layout is None:
+        return "(the script did not run)"
+    parts = []
+    for item in trial.job.outputs:
+        place = trial.layout.inside(item)
+        shown = render_description(describe(place)) if place.exists() else "was not written"
+        parts.append(f"{item.path}\n{shown}")
+    return shorten("\n\n".join(parts), OUTPUT_VIEW_CHARACTERS)
+
+
+def _packages_of(source: str) -> dict[str, str]:
+    """The versions of the distributions that a script imports."""
+    import ast
+    from importlib import metadata
+
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module.partition(".")[0])
+    known = metadata.packages_distributions()
+    found = {distribution for name in names for distribution in known.get(name, ())}
+    return {distribution: metadata.version(distribution) for distribution in sorted(found)}
+
+
+def _results(spec: Spec, attempt: Attempt) -> dict[str, str]:
+    """What the checks said: their warnings, and that nothing else was found."""
+    warnings: dict[str, Any] = {f.check: f.message for f in attempt.findings if f.severity is Severity.WARNING}
+    own = {f"check.{document.label}": "passed" for document in spec.checks}
+    built_in = dict.fromkeys(("script", "run", "output", "input", "project"), "passed")
+    return {**built_in, **own, **warnings}
+
+
+def _review(attempt: Attempt) -> dict[str, str] | None:
+    if attempt.review is None:
+        return None
+    return {"verdict": "approve" if attempt.review.approved else "revise", "comments": attempt.review.comments}
+
+
+def _relative(path: Path, base: Path) -> str:
+    return str(path.relative_to(base)) if path.is_relative_to(base) else str(path)

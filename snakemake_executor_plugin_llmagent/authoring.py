@@ -1,0 +1,183 @@
+"""Draft, run, check, review, repeat: how a sentence becomes a script that may run for ever.
+
+The order is fixed and cheap first. The supervisor is asked only about a candidate that passed everything a machine
+can decide, and can never overrule it.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+
+from snakemake_executor_plugin_llmagent import checks
+from snakemake_executor_plugin_llmagent.errors import AttemptsExhausted
+from snakemake_executor_plugin_llmagent.protocols import Describe, Finding, Sandbox, Task, Trial
+from snakemake_executor_plugin_llmagent.roles import Attempt, Coder, Draft, Supervisor
+from snakemake_executor_plugin_llmagent.session import Session
+from snakemake_executor_plugin_llmagent.spec import Spec
+from snakemake_executor_plugin_llmagent.text import one_line
+
+
+class Supervision(StrEnum):
+    """How much the supervisor does: reviews what passed; instructs and reads every attempt too; nothing."""
+
+    REVIEW = "review"
+    FULL = "full"
+    NONE = "none"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workshop:
+    """Everything that authoring needs, put together in `assembly`."""
+
+    coder: Coder
+    supervisor: Supervisor | None
+    supervision: Supervision
+    sandbox: Sandbox
+    describe: Describe
+    context: Callable[[Spec, Task], str]
+    show_outputs: Callable[[Trial], str]
+    session: Session
+    stages: Path
+    discard: Callable[[Path], None]
+    tell: Callable[[str], None]
+    max_attempts: int
+
+
+def author(
+    shop: Workshop, spec: Spec, task: Task, start: Attempt | None = None, others: Sequence[Task] = ()
+) -> Attempt:
+    """Return the first attempt that passes every check and the review; its outputs lie in its stage.
+
+    Args:
+        shop: who writes, where it runs, who judges.
+        spec: what is asked for.
+        task: the job to try it on.
+        start: an earlier script and what is wrong with it.
+        others: jobs on which the script must pass too.
+
+    Raises:
+        AttemptsExhausted: none of the candidates was accepted.
+    """
+    brief = shop.context(spec, task)
+    if shop.supervision is Supervision.FULL and shop.supervisor is not None:
+        brief += f"\n\n# Instructions of the supervisor\n\n{shop.supervisor.instruct(brief)}"
+    last = start
+    for number in range(1, shop.max_attempts + 1):
+        shop.tell(f"attempt {number} of {shop.max_attempts}: {shop.coder.model.name} writes")
+        draft = shop.coder.write(brief, last)
+        last = judge(shop, spec, task, Attempt(number=number, draft=draft), brief, others)
+        record(shop, last)
+        if last.accepted:
+            return last
+        _discard(shop, last)
+    raise AttemptsExhausted(exhausted(spec, shop, last))
+
+
+def judge(
+    shop: Workshop, spec: Spec, task: Task, attempt: Attempt, brief: str, others: Sequence[Task] = ()
+) -> Attempt:
+    """Try a candidate, look at what it did, and have it reviewed if nothing stands against it."""
+    attempt = try_out(shop, spec, task, attempt.draft, attempt.number)
+    source, passed = attempt.draft.source, not checks.stops(attempt.findings)
+    if source is not None and passed:
+        attempt = replace(attempt, findings=(*attempt.findings, *_elsewhere(shop, spec, others, attempt.draft)))
+        passed = not checks.stops(attempt.findings)
+    asked = shop.supervision is not Supervision.NONE and shop.supervisor is not None and source is not None
+    if asked and (passed or shop.supervision is Supervision.FULL):
+        return _reviewed(shop, Trial(spec=spec, job=task.job, source=source or "", layout=attempt.layout,
+                                     execution=attempt.execution), attempt, brief)  # fmt: skip
+    return attempt
+
+
+def try_out(shop: Workshop, spec: Spec, task: Task, draft: Draft, number: int) -> Attempt:
+    """Run a candidate once in an empty stage, and check what happened, cheap checks first."""
+    if draft.source is None:
+        return Attempt(number=number, draft=draft, findings=draft.findings)
+    trial = Trial(spec=spec, job=task.job, source=draft.source)
+    findings = (*draft.findings, *checks.run_checks(checks.static_checks(), trial))
+    if checks.stops(findings):
+        return Attempt(number=number, draft=draft, findings=findings)
+    stage = shop.stages / f"{spec.rule}-{uuid.uuid4().hex[:8]}"
+    try:
+        shop.tell("the script runs")
+        layout, execution = shop.sandbox.run(task, draft.source, stage)
+        trial = replace(trial, layout=layout, execution=execution)
+        content = checks.content_checks(shop.describe)
+        for group in ((checks.run_check(),), checks.file_checks(), content, checks.own_checks(trial)):
+            if not checks.stops(findings):
+                findings = (*findings, *checks.run_checks(group, trial))
+    except BaseException:
+        shop.discard(stage)
+        raise
+    return Attempt(number=number, draft=draft, layout=layout, execution=execution, findings=findings)
+
+
+def _elsewhere(shop: Workshop, spec: Spec, others: Sequence[Task], draft: Draft) -> tuple[Finding, ...]:
+    """What goes wrong with a candidate on other jobs of the rule."""
+    findings: list[Finding] = []
+    for task in others:
+        attempt = try_out(shop, spec, task, draft, number=0)
+        _discard(shop, attempt)
+        values = ", ".join(f"{name}={value}" for name, value in task.job.wildcards.items()) or "another job"
+        for finding in attempt.findings:
+            findings.append(replace(finding, message=f"With {values}, where the last script worked: {finding.message}"))
+        if checks.stops(findings):
+            break
+    return tuple(findings)
+
+
+def _reviewed(shop: Workshop, trial: Trial, attempt: Attempt, brief: str) -> Attempt:
+    assert shop.supervisor is not None
+    shop.tell(f"{shop.supervisor.model.name} reviews")
+    outputs = shop.show_outputs(trial)
+    review, readable = shop.supervisor.review(trial, attempt.findings, outputs, brief)
+    if readable:
+        return replace(attempt, review=review)
+    text = f"The reviewer's reply could not be read, twice: {review.comments}"
+    return replace(attempt, findings=(*attempt.findings, Finding(check="review.malformed", message=text)))
+
+
+def record(shop: Workshop, attempt: Attempt) -> None:
+    """Write an attempt into the session and say how it went."""
+    folder = f"attempt-{attempt.number}"
+    execution = attempt.execution
+    shop.session.event(
+        "attempt",
+        number=attempt.number,
+        accepted=attempt.accepted,
+        script=shop.session.keep(f"{folder}/script.py", attempt.draft.source) if attempt.draft.source else None,
+        log=shop.session.keep(f"{folder}/log.txt", execution.log) if execution else None,
+        ending=execution.ending if execution else None,
+        returncode=execution.returncode if execution else None,
+        seconds=round(execution.seconds, 3) if execution else None,
+        findings=[vars(finding) for finding in attempt.findings],
+        review=vars(attempt.review) if attempt.review else None,
+        decisions=list(attempt.draft.decisions),
+    )
+    for finding in attempt.findings:
+        shop.tell(f"attempt {attempt.number}: {finding.severity}: {finding.check}: {one_line(finding.message, 300)}")
+    if attempt.review is not None and not attempt.review.approved:
+        shop.tell(f"attempt {attempt.number}: the reviewer asks for changes: {one_line(attempt.review.comments, 300)}")
+    elif attempt.accepted:
+        shop.tell(f"attempt {attempt.number}: accepted")
+
+
+def _discard(shop: Workshop, attempt: Attempt) -> None:
+    if attempt.layout is not None:
+        shop.discard(attempt.layout.stage)
+
+
+def exhausted(spec: Spec, shop: Workshop, last: Attempt | None) -> str:
+    """Why a rule has no script, in words for the person who wrote the sentence."""
+    lines = [f"No script for rule {spec.rule} was accepted in {shop.max_attempts} attempts. The last one:"]
+    if last is not None:
+        lines += [f"  - {finding.check}: {one_line(finding.message, 500)}" for finding in last.findings]
+        if last.review is not None and not last.review.approved:
+            lines.append(f"  - review: {one_line(last.review.comments, 500)}")
+    lines.append(f"Everything that was written, run and found lies in {shop.session.directory}.")
+    lines.append("Say in the sentence what was misunderstood, choose another model, or raise --llmagent-max-attempts.")
+    return "\n".join(lines)

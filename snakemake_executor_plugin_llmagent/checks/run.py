@@ -1,0 +1,49 @@
+"""The check that a script ended well."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Iterable
+
+from snakemake_executor_plugin_llmagent.protocols import Ending, Finding, Trial
+
+_EXCEPTION = re.compile(r"^(?P<kind>[A-Za-z_][\w.]*)(: (?P<text>.*))?$")
+
+
+def ended_well(trial: Trial) -> Iterable[Finding]:
+    """The script ended by itself, with status 0."""
+    execution = trial.execution
+    if execution is None or execution.succeeded:
+        return []
+    if execution.ending is Ending.TIMEOUT:
+        text = f"The script was ended after {execution.seconds:.0f} s, the time limit of a trial. Make it faster."
+        return [Finding(check="run.timeout", message=text)]
+    if execution.ending is Ending.LOG_FLOOD:
+        return [Finding(check="run.flood", message="The script was ended because it printed far too much.")]
+    if execution.ending is Ending.SIGNAL:
+        return [Finding(check="run.signal", message=f"The script was ended by {_signal_name(-execution.returncode)}.")]
+    last = _last_exception(execution.log)
+    cause = f": {last}" if last else ""
+    return [Finding(check="run.failed", message=f"The script ended with exit status {execution.returncode}{cause}")]
+
+
+def _signal_name(number: int) -> str:
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+    if name == "SIGKILL":
+        return "SIGKILL, probably because it used more memory than there is"
+    return name
+
+
+def _last_exception(log: str) -> str | None:
+    """The last line of a traceback in the log, if there is one."""
+    _, found, after = log.rpartition("Traceback (most recent call last)")
+    if not found:
+        return None
+    for line in after.splitlines()[1:]:
+        if line and not line.startswith((" ", "\t")) and _EXCEPTION.match(line):
+            return line[:500]
+    return None

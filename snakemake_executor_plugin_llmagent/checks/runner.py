@@ -1,0 +1,74 @@
+"""Calls one check in a process of its own. Run as `python runner.py JOB.json FINDINGS.json`.
+
+The check gets a `job` with `rule`, `input`, `output` (by position and by name, paths as strings), `params`,
+`wildcards`, `script` (its text) and `log` (what the script printed). It returns None or a list of texts, or of mappings
+with `message` and, for something that should not stop the script, `severity: "warning"`. An `assert` that fails, or any
+other exception, is a finding too: a check may be written as the plain statement of what must hold.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+import traceback
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+
+class Files(list[str]):
+    """Paths by position and by name, as in a Snakemake script."""
+
+    def __init__(self, pairs: list[tuple[str | None, str]]) -> None:
+        super().__init__(path for _, path in pairs)
+        self._named: dict[str, str | list[str]] = {}
+        for name, path in pairs:
+            if name is None:
+                continue
+            known = self._named.get(name)
+            if known is None:
+                self._named[name] = path
+            else:
+                self._named[name] = [*(known if isinstance(known, list) else [known]), path]
+
+    def __getattr__(self, name: str) -> str | list[str]:
+        try:
+            return self._named[name]
+        except KeyError:
+            raise AttributeError(f"no file named {name!r}; there are {sorted(self._named)}") from None
+
+
+def as_entry(finding: object) -> dict[str, str]:
+    """A finding as a person may write it, in the form that is handed back."""
+    if isinstance(finding, str):
+        return {"message": finding}
+    if isinstance(finding, dict):
+        return {str(key): str(value) for key, value in finding.items()}
+    return {"message": str(getattr(finding, "message", finding)), "severity": str(getattr(finding, "severity", "error"))}
+
+
+def main(question: str, answer: str) -> None:
+    """Read the job, call the check, write its findings."""
+    asked: dict[str, Any] = json.loads(Path(question).read_text(encoding="utf-8"))
+    path = Path(asked["file"])
+    sys.path.insert(0, str(path.parent))
+    specification = importlib.util.spec_from_file_location(path.stem, path)
+    assert specification is not None and specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    job = asked["job"]
+    job["input"], job["output"] = Files(job["input"]), Files(job["output"])
+    try:
+        found = getattr(module, asked["function"])(SimpleNamespace(**job))
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        found = [f"{type(error).__name__}: {error} (in `{place.line}`, line {place.lineno} of {Path(place.filename).name})"]
+    if isinstance(found, str):
+        found = [found]
+    entries = [as_entry(finding) for finding in found or []]
+    Path(answer).write_text(json.dumps(entries), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2])

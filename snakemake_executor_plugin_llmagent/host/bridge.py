@@ -1,0 +1,172 @@
+"""From a job of Snakemake to a task that candidates can be tried on."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from snakemake_executor_plugin_llmagent.host.declared import DIGEST_PARAM
+from snakemake_executor_plugin_llmagent.protocols import Item, Job, Kind, Layout, Program
+
+_THREAD_VARIABLES = (
+    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
+    "GOTO_NUM_THREADS", "TF_NUM_INTRAOP_THREADS",
+)  # fmt: skip
+
+
+class JobTask:
+    """A Snakemake job as a task; implements `protocols.Task`."""
+
+    def __init__(self, job: Any, script: Path) -> None:
+        """Look at a job whose inputs exist; `script` is where its script lies or will."""
+        self._job = job
+        self._script = script
+        self.job = plain_job(job)
+
+    def program(self, source: str, layout: Layout) -> Program:
+        """The script with Snakemake's own preamble, its paths as they are inside the stage."""
+        preamble = _preamble(self._job, self._script, layout)
+        text = preamble + source
+        threads = str(self._job.threads)
+        return Program(
+            text=text,
+            lines_before=preamble.count("\n"),
+            command=_command(self._job),
+            env=dict.fromkeys(_THREAD_VARIABLES, threads),
+        )
+
+    def inputs_exist(self) -> bool:
+        """Whether the inputs are still there (`temp()` files may be gone)."""
+        return all(self.job.real(item).exists() for item in self.job.inputs)
+
+    def bystanders(self) -> frozenset[Path] | None:
+        """Files of all jobs of the run; None while a rule runs whose writing nobody keeps apart."""
+        workflow = self._job.dag.workflow
+        running = list(workflow.scheduler.running) if workflow.scheduler is not None else []
+        if any(not _is_agent(member) for job in running for member in (job if job.is_group() else [job])):
+            return None
+        files: set[Path] = set()
+        for job in list(workflow.dag.jobs):
+            mine = [*job.output, *job.log, *([job.benchmark] if job.benchmark else [])]
+            files |= {self.job.workdir / str(path) for path in mine}
+        scripts = {rule.ruleinfo.agent.script.parent for rule in workflow.rules if hasattr(rule.ruleinfo, "agent")}
+        return frozenset(files | scripts)
+
+
+def _is_agent(job: Any) -> bool:
+    return hasattr(getattr(job.rule, "ruleinfo", None), "agent")
+
+
+def plain_job(job: Any) -> Job:
+    """A job of Snakemake in plain values."""
+    workdir = Path.cwd()
+    params = {name: value for name, value in _named(job.params) if name != DIGEST_PARAM}
+    return Job(
+        rule=job.rule.name,
+        workdir=workdir,
+        inputs=tuple(_items(job.input, lambda path: Kind.DIRECTORY if (workdir / path).is_dir() else Kind.FILE)),
+        outputs=tuple(_items(_written_by_script(job), _output_kind(job))),
+        logs=tuple(_items(job.log, lambda _: Kind.FILE)),
+        params=params,
+        wildcards=dict(job.wildcards_dict),
+        siblings=_siblings(job),
+        threads=job.threads,
+        resources={name: value for name, value in job.resources.items() if not name.startswith("_")},
+    )
+
+
+def _siblings(job: Any) -> tuple[dict[str, str], ...]:
+    """Wildcards of the other jobs of the rule in this run."""
+    others = (other for other in list(job.dag.jobs) if other.rule is job.rule and other is not job)
+    return tuple(sorted((dict(other.wildcards_dict) for other in others), key=lambda values: sorted(values.items())))
+
+
+def _named(namedlist: Any) -> Iterable[tuple[str, Any]]:
+    for index, (name, value) in enumerate(namedlist._allitems()):
+        yield (name if name is not None else f"[{index}]"), value
+
+
+def _items(namedlist: Any, kind: Callable[[str], Kind]) -> Iterable[Item]:
+    plain = namedlist._plainstrings()
+    for name, value in plain._allitems():
+        for path in value if isinstance(value, list) else [value]:
+            yield Item(name=name, path=str(path), kind=kind(str(path)))
+
+
+def _written_by_script(job: Any) -> Any:
+    """The outputs that the script has to write; `touch()` outputs are made by Snakemake."""
+    touched = {str(path) for path in job.touch_output}
+    if not touched:
+        return job.output
+    from snakemake.iocontainers import OutputFiles
+
+    kept = OutputFiles()
+    for name, value in job.output._allitems():
+        if str(value) not in touched:
+            kept.append(value)
+            if name is not None:
+                kept._add_name(name)
+    return kept
+
+
+def _output_kind(job: Any) -> Callable[[str], Kind]:
+    directories = {str(path) for path in job.output if path.is_directory}
+    return lambda path: Kind.DIRECTORY if path in directories else Kind.FILE
+
+
+def _preamble(job: Any, script: Path, layout: Layout) -> str:
+    from snakemake.iocontainers import InputFiles, Log, OutputFiles
+    from snakemake.script import PythonScript
+    from snakemake.sourcecache import LocalSourceFile
+
+    def seen(cls: Any, files: Any) -> Any:
+        return cls(toclone=files._plainstrings(), custom_map=lambda path: layout.paths.get(str(path), str(path)))
+
+    preamble: str = PythonScript.generate_preamble(
+        path=LocalSourceFile(str(script)), cache_path=None, source=None, basedir=job.rule.basedir,
+        input_=seen(InputFiles, job.input), output=seen(OutputFiles, job.output), params=script_params(job.params),
+        wildcards=job.wildcards, threads=job.threads, resources=job.resources, log=seen(Log, job.log),
+        config=job.rule.module_globals["config"], rulename=job.rule.name, conda_env=None, container_img=None,
+        singularity_args=None, env_modules=None, bench_record=None, jobid=job.jobid, bench_iteration=None,
+        cleanup_scripts=True, shadow_dir=None, is_local=False,
+    )  # fmt: skip
+    return preamble
+
+
+def script_params(params: Any) -> Any:
+    """The params as the rule's author wrote them, without the digest that the directive added."""
+    from snakemake.iocontainers import Params
+
+    if DIGEST_PARAM not in params.keys():
+        return params
+    plain = Params()
+    for name, value in params._allitems():
+        if name == DIGEST_PARAM:
+            continue
+        plain.append(value)
+        if name is not None:
+            plain._add_name(name)
+    return plain
+
+
+def _command(job: Any) -> tuple[str, ...]:
+    """How the rule's Python is started: directly, or inside the environment that Snakemake made for the rule."""
+    settings = job.dag.workflow.deployment_settings
+    methods = {method.name for method in settings.deployment_method}
+    if "CONDA" in methods and job.conda_env is not None:
+        from snakemake.deployment.conda import Conda
+
+        conda = Conda(container_img=None, prefix_path=job.dag.workflow.conda_base_path)
+        return ("bash", "-c", conda.shellcmd(job.conda_env.address, "exec python {script}"))
+    if "ENV_MODULES" in methods and job.env_modules is not None:
+        return ("bash", "-c", job.env_modules.shellcmd("exec python {script}"))
+    if "APPTAINER" in methods and job.container_img_path is not None:
+        from snakemake.deployment import singularity
+
+        inside = f"exec {shlex.quote('python')} {{script}}"
+        return ("bash", "-c", singularity.shellcmd(job.container_img_path, inside, args=settings.apptainer_args,
+                                                   is_python_script=True))  # fmt: skip
+    return (sys.executable, "{script}")

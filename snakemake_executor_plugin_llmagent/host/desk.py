@@ -1,0 +1,323 @@
+"""Where agent jobs arrive: has scripts written, one at a time per rule, repaired, and run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from snakemake_interface_common.exceptions import WorkflowError
+
+from snakemake_executor_plugin_llmagent import lock
+from snakemake_executor_plugin_llmagent.assembly import Assembly, Settings
+from snakemake_executor_plugin_llmagent.authoring import Workshop, author, record, try_out
+from snakemake_executor_plugin_llmagent.config import DEFAULTS, Options, read_keys, remove_keys
+from snakemake_executor_plugin_llmagent.errors import AgentError, Cancelled, NotApproved
+from snakemake_executor_plugin_llmagent.host.bridge import JobTask, plain_job
+from snakemake_executor_plugin_llmagent.host.declared import AgentRule, script_reference
+from snakemake_executor_plugin_llmagent.host.frozen import RUNNABLE, not_runnable, say_if_edited
+from snakemake_executor_plugin_llmagent.host.turns import one_author
+from snakemake_executor_plugin_llmagent.lock import Status
+from snakemake_executor_plugin_llmagent.protocols import Finding
+from snakemake_executor_plugin_llmagent.roles import Attempt, Draft
+from snakemake_executor_plugin_llmagent.sandbox.collect import publish
+from snakemake_executor_plugin_llmagent.spec import State
+from snakemake_executor_plugin_llmagent.text import one_line, shorten
+
+RunFrozen = Callable[[], None]
+CANCEL_GRACE_SECONDS = 0.3
+"""On Ctrl-C a script may die before we are told; a failure so soon before a cancel is no reason to repair it."""
+
+
+class Desk:
+    """Takes agent jobs from the executor's threads."""
+
+    def __init__(self, workflow: Any, logger: Any, cancelled: threading.Event) -> None:
+        """Read the settings and take the providers' keys out of the environment that jobs inherit."""
+        self._workflow = workflow
+        self._logger = logger
+        self._cancelled = cancelled
+        chosen = workflow.executor_settings
+        self._locked = bool(getattr(chosen, "locked", False))
+        self._assembly = Assembly(_settings(chosen, cancelled))
+        self._kept_keys = remove_keys(os.environ, keep=workflow.envvars)
+        self._turns: defaultdict[Path, threading.Lock] = defaultdict(threading.Lock)
+        self._guard = threading.Lock()
+        self._given_up: dict[Path, str] = {}
+        self._passed: defaultdict[Path, list[JobTask]] = defaultdict(list)
+
+    def close(self) -> None:
+        """Give the environment back, and close what was opened."""
+        os.environ.update(self._kept_keys)
+        self._kept_keys = {}
+        self._assembly.close()
+
+    def check_before_run(self) -> None:
+        """Find what makes the run fail anyway, before any job runs.
+
+        Raises:
+            WorkflowError: a lock is broken, or a rule is not frozen under `--llmagent-locked`, or a script is missing
+                and no model is chosen.
+        """
+        problems = []
+        seen: set[str] = set()
+        for job in self._workflow.dag.needrun_jobs():
+            for member in job if job.is_group() else [job]:
+                agent = getattr(getattr(member.rule, "ruleinfo", None), "agent", None)
+                if agent is None or agent.name in seen:
+                    continue
+                seen.add(agent.name)
+                problems += self._problems(agent)
+        if problems:
+            raise WorkflowError("\n".join(problems))
+
+    def _problems(self, agent: AgentRule) -> Iterator[str]:
+        try:
+            status = lock.status(agent.script, agent.spec.digest)
+            if self._locked and status.state is not State.FROZEN:
+                yield f"--llmagent-locked: agent rule {agent.name} is {status.state}, not frozen: {status.reason}."
+            elif status.state in (State.STALE, State.MISSING):
+                self._assembly.check(agent.spec, self._options(agent))
+            elif status.state is State.AWAITING:
+                yield not_runnable(agent, status)
+        except AgentError as error:
+            yield str(error)
+
+    def _options(self, agent: AgentRule) -> Options:
+        return agent.options.over(self._assembly.settings.options).over(DEFAULTS)
+
+    # --- jobs ---------------------------------------------------------------------------------------------------
+
+    def run(self, job: Any, run_frozen: RunFrozen) -> None:
+        """Bring an agent job to its outputs."""
+        agent: AgentRule = job.rule.ruleinfo.agent
+        try:
+            if not self._authored(job, agent):
+                self._run_frozen(job, agent, run_frozen)
+        except AgentError as error:
+            raise WorkflowError(str(error), rule=job.rule) from None
+
+    def _authored(self, job: Any, agent: AgentRule) -> bool:
+        """Have the script written if it is missing or stale; whether that has also made this job's outputs."""
+        with self._turn(agent):
+            status = self._status(agent)
+            if status.state in RUNNABLE:
+                self._adopt(job, agent)
+                say_if_edited(agent, status)
+                return False
+            if self._locked or status.state is State.AWAITING:
+                raise NotApproved(not_runnable(agent, status))
+            with one_author(agent.script, self._stop_if_cancelled):
+                status = self._status(agent)  # another Snakemake may have been faster
+                if status.state in RUNNABLE:
+                    self._adopt(job, agent)
+                    return False
+                return self._write(job, agent, status)
+
+    @contextmanager
+    def _turn(self, agent: AgentRule) -> Iterator[None]:
+        """Wait until nobody else in this run has the rule's script written."""
+        with self._guard:
+            turn = self._turns[agent.script]
+        while not turn.acquire(timeout=0.1):
+            self._stop_if_cancelled()
+        try:
+            self._stop_if_cancelled()
+            if agent.script in self._given_up:
+                raise NotApproved(self._given_up[agent.script])
+            yield
+        finally:
+            turn.release()
+
+    def _stop_if_cancelled(self) -> None:
+        if self._cancelled.is_set():
+            raise Cancelled("Cancelled.")
+
+    def _status(self, agent: AgentRule) -> Status:
+        return lock.status(agent.script, agent.spec.digest)
+
+    def _adopt(self, job: Any, agent: AgentRule) -> None:
+        """From now on the rule is a script rule in every respect."""
+        job.rule.script = script_reference(agent.script, job.rule.basedir.get_path_or_uri(secret_free=True))
+
+    # --- authoring ----------------------------------------------------------------------------------------------
+
+    def _write(self, job: Any, agent: AgentRule, status: Status) -> bool:
+        start = None
+        if status.state is State.STALE and status.source is not None:
+            old = one_line(status.lock.spec_text, 500) if status.lock else "something else"
+            finding = Finding(check="spec.changed", message=f"This script was written for: {old}. Adapt it.")
+            start = Attempt(number=0, draft=Draft(source=status.source), findings=(finding,))
+        task = JobTask(job, agent.script)
+        shop = self._open_shop(agent, job)
+        with self._giving_up(agent, job):
+            attempt = author(shop, agent.spec, task, start=start)
+            self._freeze(agent, shop, attempt, status)
+        return self._deliver(job, agent, shop, attempt)
+
+    def _open_shop(self, agent: AgentRule, job: Any) -> Workshop:
+        self._logger.info(f"Agent rule {agent.name}: {one_line(agent.spec.text, 120)}")
+        tell = partial(self._tell, agent.name)
+        shop = self._assembly.workshop(agent.spec, self._options(agent), tell)
+        shop.session.event(
+            "begin", rule=agent.name, spec=agent.spec.text, spec_digest=agent.spec.digest,
+            wildcards=dict(job.wildcards_dict), file=agent.spec.source_file, line=agent.spec.line,
+        )  # fmt: skip
+        return shop
+
+    def _tell(self, rule: str, text: str) -> None:
+        self._logger.info(f"Agent rule {rule}: {text}", extra={"event": "llmagent", "rule": rule})
+
+    @contextmanager
+    def _giving_up(self, agent: AgentRule, job: Any) -> Iterator[None]:
+        """Remember why a rule has no script, so that neither its other jobs nor `retries:` try again."""
+        try:
+            yield
+        except Cancelled:
+            raise
+        except AgentError as error:
+            self._given_up[agent.script] = str(error)
+            _write_log(job, str(error))
+            raise
+
+    def _freeze(self, agent: AgentRule, shop: Workshop, attempt: Attempt, status: Status) -> None:
+        assert attempt.draft.source is not None
+        self._stop_if_cancelled()
+        _keep_edited(agent.script, status, self._logger)
+        shop.session.event("frozen", script=str(agent.script), attempts=attempt.number)
+        person = self._options(agent).approve == "person"
+        made = self._assembly.lock(agent.spec, shop, attempt, wait_for_person=person)
+        try:
+            lock.freeze(agent.script, attempt.draft.source, made)
+        except OSError as error:
+            raise NotApproved(
+                f"The script of rule {agent.name} passed, but cannot be stored at {agent.script}: {error.strerror}. "
+                f"It lies in {shop.session.directory}."
+            ) from error
+        # The outputs were made after this text was written and by it: they must not look older than their script.
+        os.utime(agent.script, (attempt.draft.written, attempt.draft.written))
+        if person:
+            self._given_up[agent.script] = not_runnable(agent, self._status(agent))
+
+    def _deliver(self, job: Any, agent: AgentRule, shop: Workshop, attempt: Attempt) -> bool:
+        """Move the trial's outputs into place; False if the job has to run once more in the ordinary way."""
+        assert attempt.layout is not None
+        try:
+            if agent.script in self._given_up:
+                raise NotApproved(self._given_up[agent.script])
+            self._adopt(job, agent)
+            if job.benchmark is not None:
+                return False  # a benchmark measures the script as it will always run
+            put = partial(_publish, job, attempt)
+            self._workflow.scheduler._executor.store(job, put)
+            self._passed[agent.script].append(JobTask(job, agent.script))
+            return True
+        finally:
+            shop.discard(attempt.layout.stage)
+
+    # --- frozen scripts -----------------------------------------------------------------------------------------
+
+    def _run_frozen(self, job: Any, agent: AgentRule, run_frozen: RunFrozen) -> None:
+        before = self._status(agent)
+        try:
+            run_frozen()
+            missing = [str(path) for path in job.output if not _written(job, path)]
+            if missing:
+                raise WorkflowError(f"The script did not write {', '.join(missing)}.", rule=job.rule)
+        except Exception as error:
+            if self._cancelled.wait(CANCEL_GRACE_SECONDS):
+                raise Cancelled("Cancelled.") from None
+            if before.state is not State.FROZEN or self._locked or not self._assembly.can_author(self._options(agent)):
+                raise
+            if not self._repair(job, agent, error):
+                run_frozen()
+        self._passed[agent.script].append(JobTask(job, agent.script))
+
+    def _repair(self, job: Any, agent: AgentRule, error: Exception) -> bool:
+        """Have a frozen script mended that failed on a job; it must still pass where the old one did.
+
+        Returns:
+            Whether that has also made the outputs of the job.
+        """
+        with self._turn(agent), one_author(agent.script, self._stop_if_cancelled):
+            status = self._status(agent)
+            if status.source is None or status.state is not State.FROZEN:
+                raise error
+            self._tell(agent.name, "the frozen script failed on this job; it is tried once more to see why")
+            task = JobTask(job, agent.script)
+            shop = self._open_shop(agent, job)
+            shop.session.event("repair", error=one_line(str(error), 500))
+            with self._giving_up(agent, job):
+                start = try_out(shop, agent.spec, task, Draft(source=status.source), number=0)
+                record(shop, start)
+                attempt = start
+                if not start.accepted:
+                    others = [other for other in self._passed[agent.script] if other.inputs_exist()]
+                    attempt = author(shop, agent.spec, task, start=start, others=others)
+                    self._freeze(agent, shop, attempt, status)
+            return self._deliver(job, agent, shop, attempt)
+
+
+def _settings(chosen: Any, cancelled: threading.Event) -> Settings:
+    """The settings of the run; None through Snakemake's API means all defaults."""
+
+    def get(name: str) -> Any:
+        return getattr(chosen, name, None)
+
+    key_file = get("key_file")
+    return Settings(
+        options=Options(
+            model=get("model"), coder=get("coder"), supervisor=get("supervisor"), supervision=get("supervision"),
+            max_attempts=get("max_attempts"), approve=get("approve"), timeout=get("timeout"),
+        ),
+        record=Path(get("record")) if get("record") else None,
+        read_keys=partial(read_keys, dict(os.environ), Path(key_file) if key_file else None),
+        context_tokens=get("context_tokens"),
+        workdir=Path.cwd(),
+        environment=dict(os.environ),
+        cancelled=cancelled,
+    )  # fmt: skip
+
+
+def _written(job: Any, path: Any) -> bool:
+    return str(path) in {str(touched) for touched in job.touch_output} or os.path.lexists(path)
+
+
+def _publish(job: Any, attempt: Attempt) -> None:
+    """Move what a trial made to where the job's outputs belong."""
+    task_job, layout = plain_job(job), attempt.layout
+    assert layout is not None and attempt.execution is not None
+    moves = [(layout.inside(item), task_job.real(item)) for item in task_job.outputs]
+    logs = [(layout.inside(item), task_job.real(item)) for item in task_job.logs]
+    moves += [(inside, real) for inside, real in logs if inside.exists()]
+    publish(moves)
+    if logs and not any(real.exists() for _, real in logs):
+        _write_log(job, attempt.execution.log)
+
+
+def _write_log(job: Any, text: str) -> None:
+    """Put a text into the job's first log file, so that `--show-failed-logs` shows it."""
+    if not job.log:
+        return
+    path = Path(str(job.log[0]))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(shorten(text, 100_000) + "\n", encoding="utf-8", errors="backslashreplace")
+
+
+def _keep_edited(script: Path, status: Status, logger: Any) -> None:
+    """Before a script that somebody changed by hand is replaced, put a copy beside it."""
+    if status.source is None:
+        return
+    if status.lock is not None and status.lock.script_digest == lock.digest_script(status.source):
+        return
+    number = 1
+    while (copy := script.with_name(f"{script.stem}.edited-{number}.py")).exists():
+        number += 1
+    shutil.copy2(script, copy)
+    logger.warning(f"The script {script} had been changed by hand; the copy {copy} keeps it.")

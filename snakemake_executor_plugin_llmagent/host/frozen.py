@@ -1,0 +1,89 @@
+"""Running the approved script of an agent rule, under whatever executor."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from snakemake.logging import logger
+from snakemake.script import PythonScript, get_source
+from snakemake.sourcecache import SourceCache
+from snakemake_interface_common.exceptions import WorkflowError
+
+from snakemake_executor_plugin_llmagent import lock
+from snakemake_executor_plugin_llmagent.config import KEY_VARIABLES
+from snakemake_executor_plugin_llmagent.errors import AgentError
+from snakemake_executor_plugin_llmagent.host.bridge import script_params
+from snakemake_executor_plugin_llmagent.host.declared import AgentRule, script_reference
+from snakemake_executor_plugin_llmagent.lock import Status
+from snakemake_executor_plugin_llmagent.spec import State
+
+RUNNABLE = (State.FROZEN, State.EDITED)
+_SAID: set[str] = set()
+_SAYING = threading.Lock()
+
+
+class AgentScript(PythonScript):  # type: ignore[misc]
+    """Snakemake's own way to run a Python script, without the providers' keys in its environment."""
+
+    def _execute_cmd(self, cmd: str, **kwargs: Any) -> Any:
+        if kwargs.get("is_python_script"):
+            names = " ".join(f"-u {name}" for name in KEY_VARIABLES)
+            cmd = f"env {names} {cmd}"
+        return super()._execute_cmd(cmd, **kwargs)
+
+
+def run_agent(
+    workflow: Any, rule: str, basedir: Any, input: Any, output: Any, params: Any, wildcards: Any, threads: Any,  # noqa: A002
+    resources: Any, log: Any, config: Any, conda_env: Any, conda_base_path: Any, container_img: Any,
+    singularity_args: Any, env_modules: Any, bench_record: Any, jobid: Any, bench_iteration: Any, cleanup_scripts: Any,
+    shadow_dir: Any, sourcecache_path: Any, runtime_sourcecache_path: Any, runtime_paths: Any,
+) -> None:  # fmt: skip
+    """The body of every agent rule: run its script, if it may run.
+
+    Raises:
+        WorkflowError: the rule has no script that may run; says what to do.
+    """
+    agent: AgentRule = workflow.get_rule(rule).ruleinfo.agent
+    try:
+        status = lock.status(agent.script, agent.spec.digest)
+    except AgentError as error:
+        raise WorkflowError(str(error)) from None
+    if status.state not in RUNNABLE:
+        raise WorkflowError(not_runnable(agent, status))
+    say_if_edited(agent, status)
+    here = basedir.get_path_or_uri(secret_free=True) if hasattr(basedir, "get_path_or_uri") else str(basedir)
+    cache = SourceCache(sourcecache_path, runtime_sourcecache_path)
+    path, source, _, is_local, cache_path = get_source(
+        script_reference(agent.script, here), cache, basedir, wildcards, params
+    )
+    AgentScript(
+        path, cache_path, source, basedir, input, output, script_params(params), wildcards, threads, resources, log,
+        config, rule, conda_env, conda_base_path, container_img, singularity_args, env_modules, bench_record, jobid,
+        bench_iteration, cleanup_scripts, shadow_dir, is_local, runtime_paths,
+    ).evaluate()  # fmt: skip
+
+
+def say_if_edited(agent: AgentRule, status: Status) -> None:
+    """Tell once in a run that a script is the user's own by now."""
+    with _SAYING:
+        if status.state is not State.EDITED or agent.name in _SAID:
+            return
+        _SAID.add(agent.name)
+    logger.warning(
+        f"Agent rule {agent.name}: {status.reason}. It runs as it is. To approve it: llmagent approve {agent.name}"
+    )
+
+
+def not_runnable(agent: AgentRule, status: Status) -> str:
+    """Why a rule's script cannot run, and what to do."""
+    if status.state is State.AWAITING:
+        return (
+            f"The script of agent rule {agent.name} waits for approval: {agent.script}\n"
+            f"Look at it with `llmagent show {agent.name}`, then run `llmagent approve {agent.name}`."
+        )
+    return (
+        f"Agent rule {agent.name} has no script that may run ({status.state}: {status.reason}).\n"
+        f"Have it written with: snakemake --executor llmagent --llmagent-model openai:NAME --cores 1 "
+        f"--until {agent.name}"
+    )

@@ -1,0 +1,110 @@
+"""Settings of `--executor llmagent`, as Snakemake reads them from the command line and profiles.
+
+Snakemake looks at the types below at run time, so this module has no `from __future__ import annotations`, takes only
+`Optional` of plain types, and its flags are off by default.
+"""
+
+import os
+from dataclasses import dataclass, field
+from typing import Optional
+
+from snakemake_interface_executor_plugins.settings import ExecutorSettingsBase
+
+_FORM = "openai:NAME, anthropic:NAME or replay:DIR"
+
+
+@dataclass
+class ExecutorSettings(ExecutorSettingsBase):
+    """What a person may choose for a run."""
+
+    model: Optional[str] = field(
+        default=None, metadata={"help": f"Model for both roles, as {_FORM}.", "metavar": "MODEL"}
+    )
+    coder: Optional[str] = field(
+        default=None, metadata={"help": f"Model that writes scripts, as {_FORM}.", "metavar": "MODEL"}
+    )
+    supervisor: Optional[str] = field(
+        default=None, metadata={"help": f"Model that reviews scripts, as {_FORM}, or none.", "metavar": "MODEL"}
+    )
+    supervision: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "What the supervisor does: review (what passed all checks), full (also instructs the coder and "
+            "reads every attempt) or none. Default: review.",
+            "choices": ["review", "full", "none"],
+        },
+    )
+    max_attempts: Optional[int] = field(
+        default=None,
+        metadata={"help": "How many candidates may be tried for a rule. Default: 5.", "type": int, "metavar": "N"},
+    )
+    timeout: Optional[float] = field(
+        default=None,
+        metadata={"help": "Time limit of one trial in seconds. Default: 3600.", "type": float, "metavar": "SECONDS"},
+    )
+    approve: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "Who approves a script that passed: checks, or person (the run stops until `llmagent approve`). "
+            "Default: checks.",
+            "choices": ["checks", "person"],
+        },
+    )
+    locked: bool = field(
+        default=False,
+        metadata={"help": "Never call a model: every agent rule must be frozen, or the run fails before any job."},
+    )
+    record: Optional[str] = field(
+        default=None,
+        metadata={"help": "Store the exchanges with models in this directory, readable, for replay:DIR.", "metavar": "DIR"},
+    )
+    key_file: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "File with lines such as OPENAI_API_KEY=..., readable by you alone. Keys are otherwise taken from "
+            "the environment (OPENAI_API_KEY, ANTHROPIC_API_KEY).",
+            "metavar": "FILE",
+        },
+    )
+    context_tokens: Optional[int] = field(
+        default=None,
+        metadata={
+            "help": "Limit on the description of a rule and its inputs that a model is shown, in tokens. "
+            "Default: 48000.",
+            "type": int,
+            "metavar": "N",
+        },
+    )
+
+    def __post_init__(self) -> None:
+        """Check the settings, and make paths absolute before `--directory` changes what they are relative to."""
+        for name in ("record", "key_file"):
+            value = getattr(self, name)
+            if value:
+                setattr(self, name, os.path.abspath(os.path.expanduser(value)))
+        for name in ("model", "coder", "supervisor"):
+            value = getattr(self, name)
+            if value and value.startswith("replay:"):
+                folder = os.path.abspath(os.path.expanduser(value.removeprefix("replay:")))
+                setattr(self, name, f"replay:{folder}")
+        if any(getattr(self, name) is not None for name in ("model", "coder", "supervisor", "max_attempts", "timeout")):
+            self._validate()
+
+    def _validate(self) -> None:
+        from pathlib import Path
+
+        from snakemake_interface_common.exceptions import WorkflowError
+
+        from snakemake_executor_plugin_llmagent.config import Options, validate_options
+        from snakemake_executor_plugin_llmagent.errors import ConfigError
+
+        try:
+            validate_options(
+                Options(
+                    model=self.model, coder=self.coder, supervisor=self.supervisor,
+                    max_attempts=self.max_attempts, timeout=self.timeout,
+                ),
+                base=Path.cwd(),
+            )  # fmt: skip
+        except ConfigError as error:
+            raise WorkflowError(f"Settings of --executor llmagent (--llmagent-…): {error}") from None

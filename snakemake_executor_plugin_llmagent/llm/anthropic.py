@@ -1,0 +1,170 @@
+"""Models that speak Anthropic messages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from snakemake_executor_plugin_llmagent.config import Keys
+from snakemake_executor_plugin_llmagent.llm.service import (
+    CONNECT_SECONDS,
+    CallSettings,
+    Service,
+    check_address,
+    count,
+    find_key,
+    missing_key,
+    well_formed,
+)
+from snakemake_executor_plugin_llmagent.protocols import Completion, Request, Stop, Usage
+
+KEY = "ANTHROPIC_API_KEY"
+TOKEN = "ANTHROPIC_AUTH_TOKEN"
+
+_URL = "ANTHROPIC_BASE_URL"
+_STOPS = {
+    "max_tokens": Stop.LENGTH,
+    "model_context_window_exceeded": Stop.LENGTH,
+    "refusal": Stop.REFUSAL,
+}
+
+
+class AnthropicModel:
+    """A model behind Anthropic messages."""
+
+    def __init__(self, model: str, *, keys: Keys, settings: CallSettings) -> None:
+        """Prepare a client; nothing is sent yet.
+
+        Raises:
+            ConfigError: there is neither a key nor a token.
+        """
+        import anthropic
+
+        self._model = model
+        self._settings = settings
+        self._takes_temperature = True
+        found = find_key(keys, (KEY, TOKEN))
+        if found is None:
+            raise missing_key(self.name, (KEY, TOKEN))
+        variable, key = found
+        self._client = anthropic.Anthropic(
+            api_key=key if variable == KEY else None,
+            auth_token=key if variable == TOKEN else None,
+            timeout=anthropic.Timeout(settings.timeout_seconds, connect=min(CONNECT_SECONDS, settings.timeout_seconds)),
+            max_retries=settings.max_retries,
+        )
+        url = self._client.base_url
+        check_address(url.scheme, url.host, _URL)
+        self._service = Service(
+            name=self.name,
+            host=url.netloc.decode(),
+            key_variable=variable,
+            url_variable=_URL,
+            sdk=anthropic,
+            keys=keys,
+            settings=settings,
+        )
+
+    @property
+    def name(self) -> str:
+        """The model as the person named it."""
+        return f"anthropic:{self._model}"
+
+    def complete(self, request: Request) -> Completion:
+        """Answer a request.
+
+        Raises:
+            ModelUnavailable: no answer can be had.
+        """
+        try:
+            message, request_id = self._ask(request)
+        except Exception as error:
+            failure = self._service.failure(error)
+        else:
+            return self._read(message, request_id)
+        # Raised out here, so that the SDK's exception is not its context.
+        raise failure
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def _ask(self, request: Request) -> tuple[Any, str | None]:
+        """Send a request, and send it once more if its stream breaks off, which the SDK's own retries do not cover."""
+        try:
+            return self._stream_fitting(request)
+        except Exception as error:
+            if not (self._settings.max_retries and self._broke_off(error)):
+                raise
+        return self._stream_fitting(request)
+
+    def _broke_off(self, error: Exception) -> bool:
+        if isinstance(error, self._service.sdk.APIStatusError):
+            # Within a stream that began well, an error (such as an overload) has the status of the beginning.
+            return bool(error.status_code < 400)
+        return not isinstance(error, self._service.sdk.APIConnectionError)
+
+    def _stream_fitting(self, request: Request) -> tuple[Any, str | None]:
+        """Stream a reply, without a temperature if the model turns out not to take one."""
+        import anthropic
+
+        temperature = self._settings.temperature if self._takes_temperature else None
+        try:
+            return self._stream(request, temperature)
+        except anthropic.BadRequestError as error:
+            if temperature is None or "temperature" not in str(error):
+                raise
+        reply = self._stream(request, None)
+        self._takes_temperature = False
+        return reply
+
+    def _stream(self, request: Request, temperature: float | None) -> tuple[Any, str | None]:
+        """Collect a streamed reply: a long one would take longer than a connection may stay silent."""
+        parameters: dict[str, Any] = {
+            "model": self._model,
+            "max_tokens": request.max_tokens,
+            "messages": [
+                {"role": m.role, "content": well_formed(m.content)} for m in request.messages if m.role != "system"
+            ],
+        }
+        system = [well_formed(m.content) for m in request.messages if m.role == "system"]
+        if system:
+            parameters["system"] = "\n\n".join(system)
+        if temperature is not None:
+            # Newer versions of the SDK know no such argument, as newer models take none.
+            parameters["extra_body"] = {"temperature": temperature}
+        with self._client.messages.stream(**parameters) as stream:
+            try:
+                message: Any = stream.get_final_message()
+            except AssertionError:
+                # The SDK's way to say that no message ever began.
+                message = None
+            if getattr(message, "stop_reason", None) is None:
+                form = stream.response.headers.get("content-type")
+                raise EOFError(f"the stream ended before the message did (content type {form})")
+            return message, stream.request_id
+
+    def _read(self, message: Any, request_id: str | None) -> Completion:
+        if not isinstance(getattr(message, "content", None), list):
+            raise self._service.unreadable(message)
+        text = "".join(block.text for block in message.content if getattr(block, "type", None) == "text")
+        stop = _STOPS.get(message.stop_reason, Stop.END)
+        if stop is Stop.REFUSAL and not text:
+            text = getattr(getattr(message, "stop_details", None), "explanation", None) or ""
+        return Completion(
+            text=well_formed(text),
+            stop=stop,
+            model=str(getattr(message, "model", None) or self._model),
+            usage=_usage(getattr(message, "usage", None)),
+            request_id=request_id,
+        )
+
+
+def _usage(usage: Any) -> Usage:
+    # Anthropic counts what it read from and wrote to its cache apart; here the input is all of it, as with OpenAI.
+    cached = count(usage, "cache_read_input_tokens")
+    return Usage(
+        input_tokens=count(usage, "input_tokens") + cached + count(usage, "cache_creation_input_tokens"),
+        output_tokens=count(usage, "output_tokens"),
+        cached_input_tokens=cached,
+        reasoning_tokens=count(usage, "output_tokens_details", "thinking_tokens"),
+    )

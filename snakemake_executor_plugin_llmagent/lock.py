@@ -1,0 +1,250 @@
+"""The lock beside an approved script: what it is approved for, by whom, on which evidence.
+
+Three files make one rule's record, and they change together:
+
+1. the new script is written under a hidden name, 2. the lock that names its digest replaces the old lock,
+3. the hidden file replaces the script. Whoever finds a hidden script that fits the lock finishes step 3, so that a
+process killed at any point leaves either the old pair or the new one.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from snakemake_executor_plugin_llmagent.errors import LockMismatch
+from snakemake_executor_plugin_llmagent.spec import State, digest_text
+
+LOCK_VERSION = 1
+"""Raised when a reader of the old version would misread the new one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Approval:
+    """Who said that a script may run.
+
+    Attributes:
+        by: `checks`, or `person`.
+        name: the person's name, None for checks.
+        time: when, in UTC, ISO 8601.
+    """
+
+    by: str
+    name: str | None
+    time: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lock:
+    """What a script is approved for.
+
+    Attributes:
+        rule: the rule as it was named.
+        spec_text, spec_digest: what was asked for.
+        script_digest: sha256 of the script [hexadecimal], line ends normalised.
+        approval: who approved it; None while it waits for a person.
+        models: role → asked and reported model.
+        attempts: how many candidates were tried.
+        usage: tokens used by the session.
+        python, packages: interpreter version, and versions of the packages that the script imports.
+        sandbox: where the trial ran.
+        checks: check → `passed` or its warning.
+        review: verdict and comments of the supervisor, None without one.
+        decisions: what the sentence left open and how the author decided.
+        session: path of the session relative to the working directory, and its digest.
+        created: when it was written, in UTC, ISO 8601.
+    """
+
+    rule: str
+    spec_text: str
+    spec_digest: str
+    script_digest: str
+    approval: Approval | None
+    created: str
+    models: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    attempts: int = 0
+    usage: Mapping[str, int] = field(default_factory=dict)
+    python: str = ""
+    packages: Mapping[str, str] = field(default_factory=dict)
+    sandbox: str = ""
+    checks: Mapping[str, str] = field(default_factory=dict)
+    review: Mapping[str, str] | None = None
+    decisions: tuple[Mapping[str, Any], ...] = ()
+    session: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """The state of a rule's script and why.
+
+    Attributes:
+        state: one of the five states.
+        reason: one line for people.
+        source: the script as it lies there, None if missing.
+        lock: the lock as it lies there, None if missing.
+    """
+
+    state: State
+    reason: str
+    source: str | None = None
+    lock: Lock | None = None
+
+
+def digest_script(source: str) -> str:
+    """The sha256 of a script, the same whatever git makes of its line ends."""
+    return digest_text(source.replace("\r\n", "\n"))
+
+
+def lock_path(script: Path) -> Path:
+    """Where the lock of a script lies: `fit.py` → `fit.lock.yaml`."""
+    return script.with_name(f"{script.stem}.lock.yaml")
+
+
+def status(script: Path, spec_digest: str) -> Status:
+    """Compare a rule's spec with the script and lock that lie there.
+
+    Raises:
+        LockMismatch: the lock cannot be read.
+    """
+    lock = read_lock(lock_path(script))
+    finish_freezing(script, lock)
+    source = script.read_text() if script.exists() else None
+    if source is None:
+        return Status(state=State.MISSING, reason="no script has been written yet", lock=lock)
+    if lock is None:
+        return Status(state=State.EDITED, reason="the script has no lock: it was put there by hand", source=source)
+    if lock.spec_digest != spec_digest:
+        state, reason = State.STALE, "what the rule asks for has changed since the script was approved"
+    elif lock.script_digest != digest_script(source):
+        state, reason = State.EDITED, "the script was changed by hand since it was approved"
+    elif lock.approval is None:
+        state, reason = State.AWAITING, "the script waits for a person's approval"
+    else:
+        state, reason = State.FROZEN, f"approved by {lock.approval.name or lock.approval.by}, {lock.approval.time}"
+    return Status(state=state, reason=reason, source=source, lock=lock)
+
+
+def freeze(script: Path, source: str, lock: Lock) -> None:
+    """Put an approved script and its lock in place, both or none.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    script.parent.mkdir(parents=True, exist_ok=True)
+    waiting = _hidden(script)
+    try:
+        write_atomically(waiting, source)
+        write_lock(lock_path(script), lock)
+    except BaseException:
+        waiting.unlink(missing_ok=True)
+        raise
+    waiting.replace(script)
+
+
+def finish_freezing(script: Path, lock: Lock | None) -> None:
+    """Finish what a killed process began, if it had come far enough; where that is not allowed, change nothing."""
+    waiting = _hidden(script)
+    if lock is None or not waiting.exists():
+        return
+    try:
+        if digest_script(waiting.read_text()) == lock.script_digest:
+            waiting.replace(script)
+    except OSError:
+        return  # a read-only checkout; the state that lies there is reported as it is
+
+
+def _hidden(script: Path) -> Path:
+    return script.with_name(f".{script.name}.new")
+
+
+def write_lock(path: Path, lock: Lock) -> None:
+    """Write a lock, whole or not at all."""
+    import yaml
+
+    record = {"version": LOCK_VERSION, **asdict(lock)}
+    header = "# Written by snakemake-executor-plugin-llmagent. Commit it beside the script it belongs to.\n"
+    body = yaml.dump(record, Dumper=_dumper(), sort_keys=False, allow_unicode=True, width=120)
+    write_atomically(path, header + body)
+
+
+def read_lock(path: Path) -> Lock | None:
+    """Read a lock; None if there is none.
+
+    Raises:
+        LockMismatch: it is not a lock, or one of a later version.
+    """
+    import yaml
+
+    if not path.exists():
+        return None
+    advice = "Restore it from version control, or delete it: the script then counts as yours."
+    try:
+        record = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise LockMismatch(f"The lock {path} is not valid YAML ({error}). {advice}") from error
+    if not isinstance(record, dict) or "version" not in record:
+        raise LockMismatch(f"The file {path} is not a lock. {advice}")
+    if record["version"] != LOCK_VERSION:
+        raise LockMismatch(
+            f"The lock {path} has version {record['version']!r}; this plugin reads version {LOCK_VERSION}. "
+            "Upgrade snakemake-executor-plugin-llmagent."
+        )
+    return _from_record(path, {name: value for name, value in record.items() if name != "version"})
+
+
+def _from_record(path: Path, record: dict[str, Any]) -> Lock:
+    try:
+        approval = record.pop("approval")
+        decisions = tuple(record.pop("decisions", ()))
+        return Lock(**record, approval=None if approval is None else Approval(**approval), decisions=decisions)
+    except (TypeError, KeyError) as error:
+        raise LockMismatch(f"The lock {path} lacks or has an unknown entry: {error}.") from error
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file so that a reader, at any time, sees the old one or the new one.
+
+    Raises:
+        OSError: it cannot be written; the old file is as it was.
+    """
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as handle:
+            handle.write(text)
+            handle.flush()
+            os.fsync(handle.fileno())
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    """The process's umask, read without changing it (changing it races with other threads)."""
+    try:
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("Umask:"):
+                return int(line.split()[1], 8)
+    except OSError:
+        pass
+    return 0o022
+
+
+def _dumper() -> type[Any]:
+    """YAML that a person can read: texts of several lines as blocks, everything else as usual."""
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        pass
+
+    def as_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+        return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+    Dumper.add_representer(str, as_text)
+    return Dumper

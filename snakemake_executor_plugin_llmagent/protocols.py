@@ -1,0 +1,396 @@
+"""The seams: small interfaces and the values that cross them.
+
+Everything here is a name and a shape. Who fills it in is decided in `assembly`, and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal, Protocol
+
+from snakemake_executor_plugin_llmagent.spec import Kind, Spec
+
+# --- models ---------------------------------------------------------------------------------------------------------
+
+
+class Stop(StrEnum):
+    """Why a model stopped writing."""
+
+    END = "end"
+    LENGTH = "length"
+    REFUSAL = "refusal"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """One message of a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One question to a model.
+
+    Attributes:
+        role: who asks, `coder` or `supervisor`; for logs and recordings, not sent.
+        messages: the conversation, a system message first.
+        max_tokens: limit on the reply [tokens].
+    """
+
+    role: str
+    messages: tuple[Message, ...]
+    max_tokens: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Usage:
+    """What a call used [tokens], as the provider counted it."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_input_tokens: int = 0
+    reasoning_tokens: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completion:
+    """A model's reply.
+
+    Attributes:
+        text: what it wrote; empty if it wrote nothing.
+        stop: why it stopped.
+        model: the model as the provider reported it, such as `gpt-5-2025-08-07`.
+        usage: tokens.
+        request_id: the provider's name for the call, for support requests.
+    """
+
+    text: str
+    stop: Stop
+    model: str
+    usage: Usage = field(default_factory=Usage)
+    request_id: str | None = None
+
+
+class Model(Protocol):
+    """Somebody who answers."""
+
+    @property
+    def name(self) -> str:
+        """The model as the person named it, such as `openai:gpt-5`."""
+        ...
+
+    def complete(self, request: Request) -> Completion:
+        """Answer a request.
+
+        Raises:
+            ModelUnavailable: no answer can be had.
+        """
+        ...
+
+
+# --- files ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One named array in a file: a branch, a column, a dataset, a field, an axis.
+
+    Attributes:
+        name: its name in the file.
+        type: as a person of the field writes it, such as `float32`, `var * float32`, `list<int64>`, `string`.
+        title: free text stored with it, if any (it often carries the unit).
+        unit: the unit, if the file states one (title such as `pt [GeV]`, Parquet or HDF5 metadata).
+        minimum, maximum, mean: over the finite values that were looked at; None where there are none.
+        n_values: how many numbers were looked at (jagged contents counted one by one).
+        n_nonfinite: how many of them were NaN or infinite.
+        n_distinct_capped: number of different values among them, at most 3 (so 1 means constant).
+        per_entry: for jagged columns, fewest and most values per entry that were looked at.
+        examples: a few values as text, for strings and categories.
+    """
+
+    name: str
+    type: str
+    title: str | None = None
+    unit: str | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    mean: float | None = None
+    n_values: int = 0
+    n_nonfinite: int = 0
+    n_distinct_capped: int = 0
+    per_entry: tuple[int, int] | None = None
+    examples: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """One object in a file: a tree, a histogram, a table, an array, an image.
+
+    Attributes:
+        name: its key in the file, `""` for a file that is one table.
+        kind: `TTree`, `RNTuple`, `TH1D`, `table`, `array`, `image`, `mapping`, …
+        entries: rows, or None where that has no meaning.
+        columns: its arrays.
+        looked_at: how many entries the ranges were taken from; equal to `entries` if all.
+        note: one line more, such as an image's size, a histogram's axis or what was left out.
+    """
+
+    name: str
+    kind: str
+    entries: int | None = None
+    columns: tuple[Column, ...] = ()
+    looked_at: int = 0
+    note: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileDescription:
+    """What a file holds, found by looking at as little of it as possible.
+
+    Attributes:
+        path: the file.
+        format: `root`, `parquet`, `npz`, `hdf5`, `json`, `yaml`, `csv`, `text`, `image`, `directory`, `binary`.
+        size_bytes: size on disk [bytes].
+        tables: its objects.
+        excerpt: a piece of it as text, for text, JSON and YAML.
+        opened: True if it opened in its format, False if it did not, None if nothing here can read that format.
+        problem: why it did not open, or which package is missing.
+    """
+
+    path: Path
+    format: str
+    size_bytes: int
+    tables: tuple[Table, ...] = ()
+    excerpt: str | None = None
+    opened: bool | None = True
+    problem: str | None = None
+
+
+# --- jobs -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """One file of a job.
+
+    Attributes:
+        name: the keyword in the rule, None for a positional entry.
+        path: as the rule gives it, relative to the working directory or absolute.
+        kind: FILE or DIRECTORY for outputs; for inputs what is there.
+    """
+
+    name: str | None
+    path: str
+    kind: Kind = Kind.FILE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One job of an agent rule, in plain values.
+
+    Attributes:
+        rule: name of the rule.
+        workdir: the directory that relative paths start from.
+        inputs, outputs, logs: files.
+        params: name (positional ones as `[0]`) and value.
+        wildcards: name and value.
+        siblings: wildcards of the other jobs of this rule in this run.
+        threads: cores.
+        resources: name and value.
+    """
+
+    rule: str
+    workdir: Path
+    inputs: tuple[Item, ...] = ()
+    outputs: tuple[Item, ...] = ()
+    logs: tuple[Item, ...] = ()
+    params: Mapping[str, object] = field(default_factory=dict)
+    wildcards: Mapping[str, str] = field(default_factory=dict)
+    siblings: tuple[Mapping[str, str], ...] = ()
+    threads: int = 1
+    resources: Mapping[str, object] = field(default_factory=dict)
+
+    def real(self, item: Item) -> Path:
+        """Where an item really lies."""
+        return self.workdir / item.path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """How a job's files look from inside its stage directory.
+
+    Attributes:
+        stage: the empty directory that replaces the working directory.
+        links: path inside the stage → the real input behind it.
+        paths: path as the rule gives it → path as the script sees it (relative to the stage, or absolute).
+    """
+
+    stage: Path
+    links: Mapping[str, Path]
+    paths: Mapping[str, str]
+
+    def inside(self, item: Item) -> Path:
+        """Where an item lies while the script runs."""
+        return self.stage / self.paths[item.path]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """A candidate made ready to run for one job.
+
+    Attributes:
+        text: the whole file, with the `snakemake` object in front.
+        lines_before: how many lines stand before the script's own first line.
+        command: the argument list that runs it; `{script}` stands for the file's path.
+        env: environment variables to add to the clean ones (thread counts and the like).
+    """
+
+    text: str
+    command: tuple[str, ...]
+    lines_before: int = 0
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+class Task(Protocol):
+    """A job that a candidate can be tried on."""
+
+    @property
+    def job(self) -> Job:
+        """Its files and values."""
+        ...
+
+    def program(self, source: str, layout: Layout) -> Program:
+        """Make a script ready to run for this job with its files laid out so."""
+        ...
+
+    def bystanders(self) -> frozenset[Path] | None:
+        """Files that other jobs may be writing meanwhile; None if they cannot be known."""
+        ...
+
+
+# --- trials ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """What was seen of one declared input while a script ran; None means it could not be observed."""
+
+    opened: bool | None
+    read: bool | None
+
+
+class Ending(StrEnum):
+    """How a script's run ended."""
+
+    EXIT = "exit"
+    SIGNAL = "signal"
+    TIMEOUT = "timeout"
+    LOG_FLOOD = "log flood"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Execution:
+    """One run of a script in a sandbox.
+
+    Attributes:
+        ending: how it ended.
+        returncode: its exit status; the negative signal number if a signal ended it.
+        seconds: wall time [s].
+        log: what it printed, cut in the middle if long, control characters replaced.
+        access: declared input path → what was seen of it.
+        strays: files it made in its stage that nobody declared.
+        changed: files outside the stage that changed while it ran and are nobody else's.
+        sandbox: which sandbox ran it.
+    """
+
+    ending: Ending
+    returncode: int
+    seconds: float
+    log: str
+    access: Mapping[str, Access] = field(default_factory=dict)
+    strays: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    sandbox: str = ""
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the script ended by itself with status 0."""
+        return self.ending is Ending.EXIT and self.returncode == 0
+
+
+class Sandbox(Protocol):
+    """A place where scripts run."""
+
+    @property
+    def name(self) -> str:
+        """Its name in locks and logs."""
+        ...
+
+    def run(self, task: Task, source: str, stage: Path) -> tuple[Layout, Execution]:
+        """Run a script for a job in an empty stage directory and wait for it.
+
+        Raises:
+            SandboxUnavailable: the sandbox failed, not the script.
+            Cancelled: the work was cancelled; nothing of the script is left running.
+        """
+        ...
+
+
+# --- verdicts -------------------------------------------------------------------------------------------------------
+
+
+class Severity(StrEnum):
+    """Whether a finding stops a candidate."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """Something that a check, a reader of replies or a reviewer noticed.
+
+    Attributes:
+        check: stable name, such as `output.missing`.
+        message: what is wrong and what to mend, for the coder.
+        severity: errors stop a candidate, warnings are shown to coder and reviewer.
+    """
+
+    check: str
+    message: str
+    severity: Severity = Severity.ERROR
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """What there is to judge: a candidate, its job, and what happened when it ran.
+
+    Attributes:
+        spec: what was asked for.
+        job: the job it ran for.
+        source: the script.
+        layout: where its files lie; None before it ran.
+        execution: what happened; None before it ran.
+    """
+
+    spec: Spec
+    job: Job
+    source: str
+    layout: Layout | None = None
+    execution: Execution | None = None
+
+
+class Check(Protocol):
+    """Code that looks at a trial and says what is wrong with it. It never raises for what a script did."""
+
+    def __call__(self, trial: Trial, /) -> Iterable[Finding]:
+        """Look at a trial."""
+        ...
+
+
+Describe = Callable[[Path], FileDescription]

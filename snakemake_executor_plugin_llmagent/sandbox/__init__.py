@@ -1,0 +1,1 @@
+"""Where a script runs, and what it may see."""

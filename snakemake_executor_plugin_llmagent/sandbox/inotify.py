@@ -1,0 +1,107 @@
+"""Seeing from outside which inputs a script opened and read (inotify).
+
+The kernel reports accesses whatever library makes them, in children too; an audit hook inside the interpreter misses
+C libraries and cannot be trusted. What it cannot tell is *which* process read, so a file that another job reads at
+the same time counts as read. Reading through a memory map shows as opened only.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import struct
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+
+from snakemake_executor_plugin_llmagent.protocols import Access
+
+_IN_ACCESS, _IN_OPEN, _IN_Q_OVERFLOW, _IN_ISDIR = 0x1, 0x20, 0x4000, 0x40000000
+_IN_NONBLOCK, _IN_CLOEXEC = os.O_NONBLOCK, os.O_CLOEXEC
+_EVENT = struct.Struct("iIII")
+MAX_FOLDERS = 1000
+"""How many folders below one input directory are watched; the rest counts as unknown."""
+
+
+class InputWatch:
+    """Watches inputs while a script runs. Where inotify is not to be had, nothing is known and nothing fails."""
+
+    def __init__(self, inputs: Iterable[tuple[str, Path]]) -> None:
+        """Prepare to watch inputs, given as declared path and real place."""
+        self._inputs = tuple(inputs)
+        self._descriptor = -1
+        self._names: dict[int, set[str]] = {}
+        self._partly: set[str] = set()
+        self._opened: set[str] = set()
+        self._read: set[str] = set()
+        self._overflow = False
+
+    def __enter__(self) -> InputWatch:
+        libc = ctypes.CDLL(None, use_errno=True)
+        if not hasattr(libc, "inotify_init1"):
+            return self
+        self._descriptor = libc.inotify_init1(_IN_NONBLOCK | _IN_CLOEXEC)
+        if self._descriptor < 0:
+            return self
+        for name, real in self._inputs:
+            for place in self._places(name, real):
+                watch = libc.inotify_add_watch(self._descriptor, os.fsencode(place), _IN_OPEN | _IN_ACCESS)
+                if watch >= 0:
+                    self._names.setdefault(watch, set()).add(name)
+                else:
+                    self._partly.add(name)
+        return self
+
+    def _places(self, name: str, real: Path) -> Iterable[Path]:
+        yield real
+        if not real.is_dir():
+            return
+        count = 0
+        for folder, names, _ in os.walk(real):
+            for inner in names:
+                count += 1
+                if count > MAX_FOLDERS:
+                    self._partly.add(name)
+                    return
+                yield Path(folder) / inner
+
+    def drain(self) -> None:
+        """Take in what has happened so far, before the kernel's queue fills up."""
+        while self._descriptor >= 0:
+            try:
+                data = os.read(self._descriptor, 1 << 16)
+            except BlockingIOError:
+                return
+            offset = 0
+            while offset < len(data):
+                watch, mask, _, length = _EVENT.unpack_from(data, offset)
+                offset += _EVENT.size + length
+                self._note(watch, mask)
+
+    def _note(self, watch: int, mask: int) -> None:
+        if mask & _IN_Q_OVERFLOW:
+            self._overflow = True
+            return
+        names = self._names.get(watch, set())
+        self._opened |= names
+        if mask & _IN_ACCESS and not mask & _IN_ISDIR:
+            self._read |= names
+
+    def access(self) -> dict[str, Access]:
+        """Declared path → what was seen of it."""
+        known = {name for names in self._names.values() for name in names}
+        return {name: self._access(name, name in known) for name, _ in self._inputs}
+
+    def _access(self, name: str, known: bool) -> Access:
+        unsure = self._overflow or name in self._partly or not known
+        return Access(
+            opened=True if name in self._opened else None if unsure else False,
+            read=True if name in self._read else None if unsure else False,
+        )
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1

@@ -1,0 +1,187 @@
+"""Benchmarks, each as a ratio within one run. `python -m tests.benchmarks [NAME...]`; nothing here fails for being slow.
+
+| name | compares | aim |
+|---|---|---|
+| executor | 50 trivial shell jobs: `--executor llmagent` against `--executor local` | 1.05 |
+| startup | `snakemake --version` and a dry-run: plugin installed against not | 1.05 |
+| frozen | 20 jobs of one frozen agent rule against the same script as `script:` | 1.25 |
+| authoring | 100 jobs through one wildcard agent rule, model scripted: calls, then a rerun | 1 + 1, then 0 |
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.loopback import ScriptedModel
+from tests.workflow.project import Project, team
+
+PAIRS = 7
+SCRIPT = """
+with open(snakemake.input[0]) as handle:
+    text = handle.read()
+with open(snakemake.output[0], "w") as handle:
+    handle.write(text.upper() + snakemake.wildcards.n)
+"""
+HIDDEN = """
+import sys
+sys.path = [path for path in sys.path if path not in ({root!r}, "")]
+sys.argv[0] = "snakemake"
+from snakemake.cli import main
+main()
+"""
+
+
+def measure(name: str, first: Callable[[], None], second: Callable[[], None], pairs: int = PAIRS) -> float:
+    """Run two things in turn, after one warm-up of each; prints and returns the median of the ratios of wall times."""
+    first(), second()
+    ratios, times = [], ([], [])  # type: tuple[list[float], tuple[list[float], list[float]]]
+    for number in range(pairs):
+        pair = [(0, first), (1, second)]
+        seconds = [0.0, 0.0]
+        for index, run in pair if number % 2 else reversed(pair):
+            started = time.perf_counter()
+            run()
+            seconds[index] = time.perf_counter() - started
+            times[index].append(seconds[index])
+        ratios.append(seconds[0] / seconds[1])
+    ratio = statistics.median(ratios)
+    medians = " against ".join(f"{statistics.median(column):.3f} s" for column in times)
+    print(f"{name}: ratio {ratio:.3f} (from {min(ratios):.3f} to {max(ratios):.3f} in {pairs} pairs; {medians})", flush=True)
+    return ratio
+
+
+def _ok(project: Project, *arguments: str, model: str = "") -> None:
+    done = project.run(*arguments, model=model) if model or "llmagent" in arguments else project.snakemake(*arguments)
+    assert done, done.output
+
+
+def executor(root: Path) -> None:
+    """50 trivial shell jobs."""
+    project = Project(root)
+    project.snakefile(
+        """
+        rule all:
+            input: expand("out/{n}.txt", n=range(50))
+        rule one:
+            output: "out/{n}.txt"
+            shell: "echo {wildcards.n} > {output}"
+        """
+    )
+
+    def run(name: str) -> Callable[[], None]:
+        return lambda: _ok(project, "--executor", name, "--forceall", "--quiet", "all")
+
+    measure("executor, 50 shell jobs, llmagent against local", run("llmagent"), run("local"))
+
+
+def startup(root: Path) -> None:
+    """What the plugin costs people who do not use it."""
+    project = Project(root)
+    project.snakefile(
+        """
+        rule all:
+            input: "a.txt"
+        rule one:
+            output: "a.txt"
+            shell: "echo > {output}"
+        """
+    )
+    here = str(Path(__file__).resolve().parents[2])
+    without = HIDDEN.format(root=here)
+    with_plugin = HIDDEN.format(root="/nowhere")
+
+    def run(code: str, *arguments: str) -> Callable[[], None]:
+        command = (sys.executable, "-c", code, *arguments)
+        return lambda: subprocess.run(command, cwd=project.root, capture_output=True, check=True) and None
+
+    known = subprocess.run(
+        (sys.executable, "-c", without, "--help"), cwd=project.root, capture_output=True, text=True, check=True
+    ).stdout
+    assert "--llmagent-model" not in known, "the plugin could not be hidden"
+    for title, arguments in (("--version", ("--version",)), ("dry-run", ("-n", "--quiet", "all"))):
+        measure(f"startup, snakemake {title}, installed against not", run(with_plugin, *arguments), run(without, *arguments), 15)
+
+
+def frozen(root: Path) -> None:
+    """20 jobs of one script."""
+    project = Project(root)
+    project.write("in.txt", "hello\n")
+    project.write("plain.py", SCRIPT)
+    project.snakefile(
+        """
+        rule agents:
+            input: expand("a/{n}.txt", n=range(20))
+        rule scripts:
+            input: expand("s/{n}.txt", n=range(20))
+        rule by_agent:
+            input: "in.txt"
+            output: "a/{n}.txt"
+            agent: "upper case, and the number"
+        rule by_script:
+            input: "in.txt"
+            output: "s/{n}.txt"
+            script: "plain.py"
+        """
+    )
+    with ScriptedModel(team(SCRIPT)) as server:
+        project.uses(server)
+        _ok(project, "agents", model="openai:scripted")
+    measure(
+        "frozen, 20 jobs, agent rule against script rule, local executor",
+        lambda: _ok(project, "--forceall", "--quiet", "all", "--", "agents"),
+        lambda: _ok(project, "--forceall", "--quiet", "all", "--", "scripts"),
+    )
+    measure(
+        "frozen, 20 jobs, agent rule against script rule, llmagent executor",
+        lambda: _ok(project, "--executor", "llmagent", "--forceall", "--quiet", "all", "--", "agents"),
+        lambda: _ok(project, "--executor", "llmagent", "--forceall", "--quiet", "all", "--", "scripts"),
+    )
+
+
+def authoring(root: Path) -> None:
+    """100 jobs, one authoring."""
+    project = Project(root)
+    project.write("in.txt", "hello\n")
+    project.snakefile(
+        """
+        rule all:
+            input: expand("a/{n}.txt", n=range(100))
+        rule by_agent:
+            input: "in.txt"
+            output: "a/{n}.txt"
+            agent: "upper case, and the number"
+        """
+    )
+    with ScriptedModel(team(SCRIPT)) as server:
+        project.uses(server)
+        started = time.perf_counter()
+        _ok(project, model="openai:scripted")
+        roles = [asked.role for asked in server.requests]
+        print(f"authoring, 100 jobs: calls {roles.count('coder')} + {roles.count('supervisor')}, "
+              f"{time.perf_counter() - started:.1f} s", flush=True)  # fmt: skip
+        assert sorted(roles) == ["coder", "supervisor"]
+        done = project.run()
+        assert done and "Nothing to be done" in done.output, done.output
+        print(f"authoring, run again: {len(server.requests) - len(roles)} calls, nothing to be done", flush=True)
+
+
+BENCHMARKS = {"executor": executor, "startup": startup, "frozen": frozen, "authoring": authoring}
+
+
+def main(names: list[str]) -> None:
+    """Run the benchmarks of these names, or all."""
+    for name in names or list(BENCHMARKS):
+        with tempfile.TemporaryDirectory(prefix="llmagent-bench-") as folder:
+            root = Path(folder) / "project"
+            root.mkdir()
+            BENCHMARKS[name](root)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
