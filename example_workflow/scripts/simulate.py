@@ -23,7 +23,7 @@ PSEUDODATA_CHANNEL = 900100
 
 # The simulated continuum falls a little slower than an exponential at both ends of 105 to 160 GeV. Thinned by at most
 # five per cent there, it is an exponential, and the fit of the example is unbiased.
-CONTINUUM_CURVATURE = 0.05
+CONTINUUM_CURVATURE = 0.045
 WINDOW_CENTRE = 132.5  # [GeV]
 WINDOW_HALF_WIDTH = 27.5  # [GeV]
 

@@ -10,7 +10,6 @@ from pathlib import PurePath
 from textwrap import fill
 
 from snakemake_executor_plugin_llmagent.context.survey import Seen
-from snakemake_executor_plugin_llmagent.formats.clean import clean as clean_value
 from snakemake_executor_plugin_llmagent.formats.render import render_description
 from snakemake_executor_plugin_llmagent.protocols import Item, Job
 from snakemake_executor_plugin_llmagent.spec import Kind, Slot, Spec
@@ -145,13 +144,13 @@ def python_section(packages: Mapping[str, str], python_version: str, note: str, 
 
 
 def _file(each: Seen, plan: Plan, *, first: bool) -> str:
-    head = f"{clean_value(each.item.path, PATH_LIMIT)!r}: "
+    head = f"{_path(each.item)}: "
     description = each.description
     if description is None:
         return head + one_line(each.missing or "was not looked at")
     if each.like is not None:
         entries = ", ".join(f"{table.entries}" for table in description.tables[:5] if table.entries is not None)
-        same = f"same structure as {clean_value(each.like.path, PATH_LIMIT)!r}"
+        same = f"same structure as {_path(each.like)}"
         return f"{head}{same}{f', entries {entries}' if entries else ''}"
     if not plan.details:
         return head + render_description(description, excerpts=False, max_columns=0).splitlines()[0]
@@ -184,7 +183,7 @@ def _entries(kind: str, items: Sequence[Item], slots: Sequence[Slot], limit: int
                 access += f"[{position}]"
         what = "directory" if item.kind is Kind.DIRECTORY else _format(item.path)
         index_note = f" (also `[{index}]`)" if item.name is not None else ""
-        yield f"{_code(access)}{index_note}: {what}, {_code(repr(clean_value(item.path, PATH_LIMIT)))}"
+        yield f"{_code(access)}{index_note}: {what}, {_code(_path(item))}"
 
 
 def _format(path: str) -> str:
@@ -193,6 +192,17 @@ def _format(path: str) -> str:
     if suffix == ".gz" and len(suffixes) > 1 and suffixes[-2].lower() in _FORMATS:
         return f"{_FORMATS[suffixes[-2].lower()]}, gzipped"
     return _FORMATS.get(suffix, f"file with the suffix {one_line(suffix, 20)}" if suffix else "file without a suffix")
+
+
+def _path(item: Item) -> str:
+    """A path as Python writes it."""
+    return _line(repr(clean(item.path)), PATH_LIMIT)
+
+
+def _line(text: str, limit: int) -> str:
+    """A text on one line, with its blanks as they are, cut at its end."""
+    line = clean(text).replace("\n", "\\n").replace("\t", "\\t")
+    return line if len(line) <= limit else f"{line[: limit - 1]}…"
 
 
 def _code(text: str) -> str:
@@ -217,7 +227,7 @@ def _value(value: object, limit: int) -> str:
         # Values are objects of the user's own; showing them must not end the session.
         text = f"<{type(value).__name__} that cannot be shown: {type(error).__name__}>"
     # Addresses differ from run to run, and equal questions must read equally.
-    return clean_value(_ADDRESS.sub("", text), limit)
+    return _line(_ADDRESS.sub("", text), limit)
 
 
 def _public(resources: Mapping[str, object]) -> dict[str, object]:

@@ -27,6 +27,8 @@ MOST_RANGED = 300
 MOST_ENTRIES = 10_000
 MOST_BYTES = 4 * 1024 * 1024
 """How much is read of one dataset, unpacked [bytes]."""
+MOST_VARIABLE = 1000
+"""How many entries of variable length are looked at."""
 MOST_TOTAL = 64 * 1024 * 1024
 DEEPEST = 12
 
@@ -132,6 +134,9 @@ def _pieces(dataset: Any, budget: _Budget) -> list[Any] | None:
         return [np.asarray(dataset[()]).reshape(1)] if budget.take(dataset.dtype.itemsize) else None
     entry = dataset.dtype.itemsize * math.prod(dataset.shape[1:])
     most = min(MOST_ENTRIES, MOST_BYTES // max(1, entry))
+    if dataset.dtype.hasobject:
+        # The type does not tell how long entries of variable length are.
+        most = min(most, MOST_VARIABLE)
     chunk = math.prod(dataset.chunks) * dataset.dtype.itemsize if dataset.chunks else 0
     # A chunk is read and unpacked as a whole, whatever part of it is asked for.
     row_of_chunks = (

@@ -47,8 +47,9 @@ SUFFIXES = {
 
 _TEXTS = frozenset({"json", "yaml", "csv", "text"})
 _MAGIC = (
-    (b"root", "root"),
-    (b"PAR1", "parquet"),
+    # A byte of what follows is part of these marks, because texts begin with such words as well.
+    (b"root\0", "root"),
+    (b"PAR1\x15", "parquet"),
     (b"\x93NUMPY", "npz"),
     (b"\x89HDF\r\n\x1a\n", "hdf5"),
     (b"\x89PNG\r\n\x1a\n", "image"),

@@ -6,6 +6,8 @@ import site
 from collections.abc import Mapping
 from pathlib import Path
 
+from snakemake_executor_plugin_llmagent.sandbox.warden import TOKEN
+
 ALLOWED = frozenset(
     {
         "PATH", "LANG", "LANGUAGE", "TZ", "USER", "LOGNAME", "SHELL", "LD_LIBRARY_PATH", "LIBRARY_PATH",
@@ -15,10 +17,6 @@ ALLOWED = frozenset(
     }
 )  # fmt: skip
 """Names that a script may see: where programs and libraries lie, and the language."""
-
-TOKEN = "LLMAGENT_TRIAL"
-"""Marks every process of a trial, so that all of them can be found and ended."""
-
 
 def clean_environment(
     outer: Mapping[str, str], *, home: Path, scratch: Path, cache: Path, token: str, added: Mapping[str, str]

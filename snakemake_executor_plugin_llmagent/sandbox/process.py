@@ -15,7 +15,7 @@ from pathlib import Path
 from snakemake_executor_plugin_llmagent.errors import Cancelled, SandboxUnavailable
 from snakemake_executor_plugin_llmagent.protocols import Ending
 from snakemake_executor_plugin_llmagent.sandbox import launcher
-from snakemake_executor_plugin_llmagent.sandbox.environment import TOKEN
+from snakemake_executor_plugin_llmagent.sandbox.warden import TOKEN, end_marked
 
 LOG_LIMIT_BYTES = 64 << 20
 """A script that prints more than this is ended."""
@@ -115,36 +115,12 @@ def end_all(process: subprocess.Popen[bytes], token: str) -> None:
             os.killpg(process.pid, signal.SIGKILL)
         except (ProcessLookupError, PermissionError):
             pass  # the group is gone already
-        marked = _marked(token)
-        for pid in marked:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
+        left = end_marked(f"{TOKEN}={token}")
         if process.returncode is None:
             process.wait()
-        if not marked:
+        if not left:
             return
         time.sleep(0.01)
-
-
-def _marked(token: str) -> list[int]:
-    """Living processes of ours whose environment carries the mark."""
-    needle = f"{TOKEN}={token}".encode()
-    found: list[int] = []
-    for entry in os.scandir("/proc"):
-        if not entry.name.isdigit():
-            continue
-        try:
-            if needle in Path(entry.path, "environ").read_bytes() and not _is_zombie(entry.path):
-                found.append(int(entry.name))
-        except OSError:
-            continue  # gone meanwhile, or another user's
-    return found
-
-
-def _is_zombie(folder: str) -> bool:
-    return Path(folder, "stat").read_text().rpartition(")")[2].split()[0] == "Z"
 
 
 def _tail(log: Path, size: int = 500) -> str:

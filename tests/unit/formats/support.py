@@ -48,6 +48,6 @@ def bytes_read(action: Callable[[], object]) -> int:
 
 
 def read_by_describe(path: Path, warm_up: Path) -> int:
-    """How much is read to describe a file [bytes]; a small file of the same format is described first for the imports."""
+    """How much is read to describe a file [bytes]; a small file is described first, for the imports."""
     assert describe(warm_up).opened
     return bytes_read(lambda: describe(path))

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snakemake_executor_plugin_llmagent.formats.clean import clean
@@ -25,6 +25,7 @@ def test_long_texts_keep_both_ends() -> None:
     assert short.startswith("a") and short.endswith("z") and "…" in short
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.text(max_size=200), st.integers(8, 60))
 def test_never_longer_than_asked_and_printable(text: str, limit: int) -> None:
     short = clean(text, limit)

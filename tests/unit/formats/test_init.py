@@ -83,6 +83,12 @@ def test_contents_decide_where_the_name_says_nothing(tmp_path: Path) -> None:
         assert (description.format, description.opened) == (format, True)
 
 
+def test_texts_that_begin_like_a_binary_format(tmp_path: Path) -> None:
+    for word in ("root", "PAR1", "root cause"):
+        (tmp_path / "a.txt").write_text(word)
+        assert describe(tmp_path / "a.txt").opened is True
+
+
 def test_unknown_bytes_are_not_judged(tmp_path: Path) -> None:
     (tmp_path / "model.pkl").write_bytes(b"\x80\x04\x95\x00\x00\x00")
     description = describe(tmp_path / "model.pkl")

@@ -15,7 +15,9 @@ from tests.unit.formats.support import bytes_read, column, real_file, table
 
 def write_tree(path: Path, arrays: dict[str, Any], **options: Any) -> Path:
     with uproot.recreate(path) as file:
-        tree = file.mktree("events", {name: ak.type(ak.Array(array)).content for name, array in arrays.items()}, **options)
+        tree = file.mktree(
+            "events", {name: ak.type(ak.Array(array)).content for name, array in arrays.items()}, **options
+        )
         tree.extend(arrays)
     return path
 
@@ -25,7 +27,11 @@ def test_flat_and_jagged_branches(tmp_path: Path) -> None:
     with uproot.recreate(path) as file:
         file.mktree("events", {"met": np.dtype("f8"), "pt": "var * float32", "hit": np.dtype("?")}, title="a title")
         file["events"].extend(
-            {"met": np.array([1.0, np.nan, 3.0]), "pt": ak.Array([[10.0, 20.0], [], [30.0]]), "hit": [True, False, True]}
+            {
+                "met": np.array([1.0, np.nan, 3.0]),
+                "pt": ak.Array([[10.0, 20.0], [], [30.0]]),
+                "hit": [True, False, True],
+            }
         )
     description = describe(path)
     assert (description.format, description.size_bytes) == ("root", path.stat().st_size)

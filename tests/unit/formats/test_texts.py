@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -98,7 +99,7 @@ def test_yaml(tmp_path: Path) -> None:
 @pytest.mark.parametrize("form", ["[{}]", "{{<<: [{}]}}"])
 def test_yaml_bombs_do_not_go_off(tmp_path: Path, form: str) -> None:
     first = "a: &a [x, x]\n" if form[0] == "[" else "a: &a {x: 1}\n"
-    rest = (f"{new}: &{new} {form.format(', '.join([f'*{old}'] * 9))}\n" for old, new in zip("abcdefghi", "bcdefghij"))
+    rest = (f"{new}: &{new} {form.format(', '.join([f'*{old}'] * 9))}\n" for old, new in pairwise("abcdefghij"))
     (tmp_path / "a.yaml").write_text(first + "".join(rest))
     description = describe(tmp_path / "a.yaml")
     assert description.opened in (True, False)
