@@ -23,14 +23,18 @@ from snakemake_executor_plugin_llmagent.formats import describe
 from snakemake_executor_plugin_llmagent.llm import CallSettings, open_model
 from snakemake_executor_plugin_llmagent.llm.abortable import Abortable
 from snakemake_executor_plugin_llmagent.llm.recording import Recording
+from snakemake_executor_plugin_llmagent.llm.redacted import Redacted
 from snakemake_executor_plugin_llmagent.lock import Approval, Lock, digest_script
 from snakemake_executor_plugin_llmagent.protocols import Completion, Model, Request, Severity, Task, Trial
 from snakemake_executor_plugin_llmagent.roles import Attempt, Coder, Supervisor
 from snakemake_executor_plugin_llmagent.sandbox import layout
 from snakemake_executor_plugin_llmagent.sandbox.process import Limits
 from snakemake_executor_plugin_llmagent.sandbox.staged import StagedSandbox
+from snakemake_executor_plugin_llmagent.sandbox.stages import Stages
+from snakemake_executor_plugin_llmagent.sandbox.warden import Warden
 from snakemake_executor_plugin_llmagent.session import Session, utc_now
 from snakemake_executor_plugin_llmagent.spec import Spec
+from snakemake_executor_plugin_llmagent.syntax import parse
 from snakemake_executor_plugin_llmagent.text import shorten
 
 CONTEXT_TOKENS = 48_000
@@ -104,6 +108,8 @@ class Assembly:
     def __init__(self, settings: Settings) -> None:
         """Note the settings; nothing is opened yet."""
         self.settings = settings
+        self.warden = Warden()
+        self.stages = Stages(settings.home / "stages")
         self._keys: Keys | None = None
         self._opening = threading.Lock()
         self._models: dict[str, Model] = {}
@@ -116,11 +122,13 @@ class Assembly:
         return self._keys
 
     def close(self) -> None:
-        """Close the models' connections."""
+        """Close the models' connections, and leave neither stages nor the warden behind."""
         for model in self._models.values():
             close = getattr(model, "close", None)
             if close is not None:
                 close()
+        self.stages.close()
+        self.warden.close()
 
     # --- models -------------------------------------------------------------------------------------------------
 
@@ -156,7 +164,7 @@ class Assembly:
                 model: Model = open_model(name, keys=self.keys, settings=CallSettings())
                 if self.settings.record is not None:
                     model = Recording(model, self.settings.record, keys=self.keys)
-                self._models[name] = Abortable(model, self.settings.cancelled)
+                self._models[name] = Abortable(Redacted(model, self.keys), self.settings.cancelled)
             return self._models[name]
 
     # --- authoring ----------------------------------------------------------------------------------------------
@@ -171,6 +179,7 @@ class Assembly:
             outer=self.settings.environment,
             cache=self.settings.home / "cache",
             limits=Limits(seconds=options.timeout),
+            warden=self.warden,
             cancelled=self.settings.cancelled,
         )
         return Workshop(
@@ -182,7 +191,7 @@ class Assembly:
             context=partial(_context, max_tokens=self.settings.context_tokens or CONTEXT_TOKENS),
             show_outputs=_show_outputs,
             session=session,
-            stages=self.settings.home / "stages",
+            stages=self.stages.new_folder(),
             discard=layout.remove,
             tell=tell,
             max_attempts=options.max_attempts,
@@ -243,7 +252,7 @@ def _packages_of(source: str) -> dict[str, str]:
     from importlib import metadata
 
     names: set[str] = set()
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parse(source)):
         if isinstance(node, ast.Import):
             names |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

@@ -77,20 +77,16 @@ def author(
     raise AttemptsExhausted(exhausted(spec, shop, last))
 
 
-def judge(
-    shop: Workshop, spec: Spec, task: Task, attempt: Attempt, brief: str, others: Sequence[Task] = ()
-) -> Attempt:
+def judge(shop: Workshop, spec: Spec, task: Task, attempt: Attempt, brief: str, others: Sequence[Task] = ()) -> Attempt:
     """Try a candidate, look at what it did, and have it reviewed if nothing stands against it."""
     attempt = try_out(shop, spec, task, attempt.draft, attempt.number)
-    source, passed = attempt.draft.source, not checks.stops(attempt.findings)
-    if source is not None and passed:
-        attempt = replace(attempt, findings=(*attempt.findings, *_elsewhere(shop, spec, others, attempt.draft)))
-        passed = not checks.stops(attempt.findings)
-    asked = shop.supervision is not Supervision.NONE and shop.supervisor is not None and source is not None
-    if asked and (passed or shop.supervision is Supervision.FULL):
-        return _reviewed(shop, Trial(spec=spec, job=task.job, source=source or "", layout=attempt.layout,
-                                     execution=attempt.execution), attempt, brief)  # fmt: skip
-    return attempt
+    try:
+        if attempt.draft.source is not None and not checks.stops(attempt.findings):
+            attempt = replace(attempt, findings=(*attempt.findings, *_elsewhere(shop, spec, others, attempt.draft)))
+        return _reviewed(shop, spec, task, attempt, brief)
+    except BaseException:
+        _discard(shop, attempt)
+        raise
 
 
 def try_out(shop: Workshop, spec: Spec, task: Task, draft: Draft, number: int) -> Attempt:
@@ -119,6 +115,7 @@ def try_out(shop: Workshop, spec: Spec, task: Task, draft: Draft, number: int) -
 def _elsewhere(shop: Workshop, spec: Spec, others: Sequence[Task], draft: Draft) -> tuple[Finding, ...]:
     """What goes wrong with a candidate on other jobs of the rule."""
     findings: list[Finding] = []
+    draft = replace(draft, findings=())
     for task in others:
         attempt = try_out(shop, spec, task, draft, number=0)
         _discard(shop, attempt)
@@ -130,8 +127,14 @@ def _elsewhere(shop: Workshop, spec: Spec, others: Sequence[Task], draft: Draft)
     return tuple(findings)
 
 
-def _reviewed(shop: Workshop, trial: Trial, attempt: Attempt, brief: str) -> Attempt:
-    assert shop.supervisor is not None
+def _reviewed(shop: Workshop, spec: Spec, task: Task, attempt: Attempt, brief: str) -> Attempt:
+    """An attempt with its review, if the supervisor has a say in it."""
+    source, passed = attempt.draft.source, not checks.stops(attempt.findings)
+    if source is None or shop.supervisor is None or shop.supervision is Supervision.NONE:
+        return attempt
+    if not passed and shop.supervision is not Supervision.FULL:
+        return attempt
+    trial = Trial(spec=spec, job=task.job, source=source, layout=attempt.layout, execution=attempt.execution)
     shop.tell(f"{shop.supervisor.model.name} reviews")
     outputs = shop.show_outputs(trial)
     review, readable = shop.supervisor.review(trial, attempt.findings, outputs, brief)

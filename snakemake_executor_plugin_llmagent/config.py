@@ -6,6 +6,8 @@ The environment enters the package here and nowhere else.
 from __future__ import annotations
 
 import difflib
+import json
+import math
 import os
 import stat
 from collections.abc import Iterable, Mapping, MutableMapping
@@ -35,11 +37,16 @@ class Keys:
         return self.values.get(variable)
 
     def redact(self, text: str) -> str:
-        """The text with every secret replaced by a mark."""
-        for secret in sorted(self.values.values(), key=len, reverse=True):
+        """The text with every secret replaced by a mark, also where it stands in JSON."""
+        forms = {form for secret in self.values.values() for form in (secret, *_in_json(secret))}
+        for secret in sorted(forms, key=len, reverse=True):
             if len(secret) >= 6:
                 text = text.replace(secret, REDACTED)
         return text
+
+
+def _in_json(text: str) -> tuple[str, str]:
+    return json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]
 
 
 def read_keys(environment: Mapping[str, str], key_file: Path | None = None) -> Keys:
@@ -63,13 +70,16 @@ def remove_keys(environment: MutableMapping[str, str], keep: Iterable[str] = ())
 def _read_key_file(path: Path) -> Iterable[tuple[str, str]]:
     try:
         mode = path.stat().st_mode
-        lines = path.read_text().splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:
         raise ConfigError(f"The key file {path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError:
+        # Not chained: the error holds the contents.
+        raise ConfigError(f"The key file {path} is not a text in UTF-8.") from None
     if os.name == "posix" and mode & (stat.S_IRGRP | stat.S_IROTH):
         raise ConfigError(f"The key file {path} can be read by other users. Run: chmod 600 {path}")
     for number, raw in enumerate(lines, start=1):
-        line = raw.strip().removeprefix("export ")
+        line = raw.strip().removeprefix("export ").lstrip()
         if not line or line.startswith("#"):
             continue
         name, separator, secret = line.partition("=")
@@ -77,7 +87,9 @@ def _read_key_file(path: Path) -> Iterable[tuple[str, str]]:
             raise ConfigError(
                 f"Line {number} of the key file {path} is not NAME=secret with a name of {', '.join(KEY_VARIABLES)}."
             )
-        yield name.strip(), secret.strip().strip("'\"")
+        secret = secret.strip().strip("'\"").strip()
+        if secret:
+            yield name.strip(), secret
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,11 +139,8 @@ def validate_options(options: Options, base: Path) -> Options:
         value = getattr(options, name)
         if value is not None and value not in known:
             raise ConfigError(f"`{name}` has to be one of {', '.join(known)}, not {value!r}.{_near(value, known)}")
-    attempts, timeout = options.max_attempts, options.timeout
-    if attempts is not None and (isinstance(attempts, bool) or not isinstance(attempts, int) or attempts < 1):
-        raise ConfigError(f"`max_attempts` has to be a whole number of at least 1, not {attempts!r}.")
-    if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or timeout <= 0):
-        raise ConfigError(f"`timeout` has to be a time in seconds, not {timeout!r}.")
+    _check_attempts(options.max_attempts)
+    _check_timeout(options.timeout)
     models = {name: _absolute_replay(getattr(options, name), base) for name in ("model", "coder", "supervisor")}
     return Options(**{**vars(options), **models})
 
@@ -145,6 +154,18 @@ def _check_model(name: str, value: object) -> None:
     provider, separator, rest = value.partition(":")
     if not separator or not rest or provider not in PROVIDERS:
         raise ConfigError(f"`{name}` has to be of the form {forms}, not {value!r}.{_near(provider, PROVIDERS)}")
+
+
+def _check_attempts(value: object) -> None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        raise ConfigError(f"`max_attempts` has to be a whole number of at least 1, not {value!r}.")
+
+
+def _check_timeout(value: object) -> None:
+    if value is not None and (
+        isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf
+    ):
+        raise ConfigError(f"`timeout` has to be a time in seconds, not {value!r}.")
 
 
 def _near(value: object, known: Iterable[str]) -> str:

@@ -9,6 +9,7 @@ process killed at any point leaves either the old pair or the new one.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from collections.abc import Mapping
@@ -96,7 +97,7 @@ class Status:
 
 def digest_script(source: str) -> str:
     """The sha256 of a script, the same whatever git makes of its line ends."""
-    return digest_text(source.replace("\r\n", "\n"))
+    return digest_text(source.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def lock_path(script: Path) -> Path:
@@ -110,9 +111,7 @@ def status(script: Path, spec_digest: str) -> Status:
     Raises:
         LockMismatch: the lock cannot be read.
     """
-    lock = read_lock(lock_path(script))
-    finish_freezing(script, lock)
-    source = script.read_text() if script.exists() else None
+    lock, source = _read_pair(script)
     if source is None:
         return Status(state=State.MISSING, reason="no script has been written yet", lock=lock)
     if lock is None:
@@ -128,6 +127,23 @@ def status(script: Path, spec_digest: str) -> Status:
     return Status(state=state, reason=reason, source=source, lock=lock)
 
 
+def _read_pair(script: Path) -> tuple[Lock | None, str | None]:
+    """The lock and the script that belong together, also while another process replaces them."""
+    while True:
+        lock = read_lock(lock_path(script))
+        finish_freezing(script, lock)
+        source = _read_script(script)
+        if read_lock(lock_path(script)) == lock:
+            return lock, source
+
+
+def _read_script(script: Path) -> str | None:
+    try:
+        return script.read_text(encoding="utf-8") if script.exists() else None
+    except UnicodeDecodeError as error:
+        raise LockMismatch(f"The script {script} is not a text in UTF-8 ({error}). Save it as UTF-8.") from error
+
+
 def freeze(script: Path, source: str, lock: Lock) -> None:
     """Put an approved script and its lock in place, both or none.
 
@@ -135,14 +151,27 @@ def freeze(script: Path, source: str, lock: Lock) -> None:
         OSError: a file cannot be written.
     """
     script.parent.mkdir(parents=True, exist_ok=True)
+    _clear_leftovers(script)
     waiting = _hidden(script)
     try:
         write_atomically(waiting, source)
         write_lock(lock_path(script), lock)
     except BaseException:
+        # Interrupted just after the new lock was put there, going on is the only way that leaves a pair.
+        with contextlib.suppress(LockMismatch, OSError):
+            finish_freezing(script, read_lock(lock_path(script)))
         waiting.unlink(missing_ok=True)
         raise
-    waiting.replace(script)
+    with contextlib.suppress(FileNotFoundError):  # whoever looked meanwhile has finished it for us
+        waiting.replace(script)
+
+
+def _clear_leftovers(script: Path) -> None:
+    """Remove what killed processes left half-written."""
+    beginnings = (f"{_hidden(script).name}", f".{lock_path(script).name}.")
+    for path in script.parent.iterdir():
+        if path.name.startswith(beginnings):
+            path.unlink(missing_ok=True)
 
 
 def finish_freezing(script: Path, lock: Lock | None) -> None:
@@ -151,8 +180,10 @@ def finish_freezing(script: Path, lock: Lock | None) -> None:
     if lock is None or not waiting.exists():
         return
     try:
-        if digest_script(waiting.read_text()) == lock.script_digest:
+        if digest_script(waiting.read_text(encoding="utf-8")) == lock.script_digest:
             waiting.replace(script)
+    except UnicodeDecodeError:
+        return  # not written by us
     except OSError:
         return  # a read-only checkout; the state that lies there is reported as it is
 
@@ -183,7 +214,7 @@ def read_lock(path: Path) -> Lock | None:
         return None
     advice = "Restore it from version control, or delete it: the script then counts as yours."
     try:
-        record = yaml.safe_load(path.read_text())
+        record = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise LockMismatch(f"The lock {path} is not valid YAML ({error}). {advice}") from error
     if not isinstance(record, dict) or "version" not in record:
@@ -211,7 +242,7 @@ def write_atomically(path: Path, text: str) -> None:
     Raises:
         OSError: it cannot be written; the old file is as it was.
     """
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name.removeprefix('.')}.", dir=path.parent)
     temporary = Path(name)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as handle:
@@ -244,7 +275,9 @@ def _dumper() -> type[Any]:
         pass
 
     def as_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-        return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+        # As a block, a text with other line ends would not come back as it was.
+        odd = any(end in text for end in "\r\x85\u2028\u2029\ufeff")
+        return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if odd else "|" if "\n" in text else None)
 
     Dumper.add_representer(str, as_text)
     return Dumper

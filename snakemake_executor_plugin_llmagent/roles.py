@@ -121,7 +121,9 @@ def _read_draft(reply: Completion) -> Draft:
         text = "Your reply had no fenced block tagged `python`. Reply with the whole script in one such block."
         return Draft(source=None, findings=(Finding(check="reply.no_code", message=text),))
     decisions, problem = _decisions(found, before=scripts[-1])
-    findings = () if problem is None else (Finding(check="reply.decisions", message=problem, severity=Severity.WARNING),)
+    findings = (
+        () if problem is None else (Finding(check="reply.decisions", message=problem, severity=Severity.WARNING),)
+    )
     return Draft(source=scripts[-1].text, decisions=decisions, findings=findings)
 
 
@@ -169,9 +171,13 @@ class Supervisor:
         reply = self._ask(messages)
         verdict = _verdict(reply)
         if verdict is None:
-            again = 'That was not the JSON object asked for. Reply with {"verdict": ..., "comments": ...} and nothing else.'
+            again = (
+                'That was not the JSON object asked for. Reply with {"verdict": ..., "comments": ...} and nothing else.'
+            )
             answer = reply.text.strip() or "(empty)"
-            reply = self._ask((*messages, Message(role="assistant", content=answer), Message(role="user", content=again)))
+            reply = self._ask(
+                (*messages, Message(role="assistant", content=answer), Message(role="user", content=again))
+            )
             verdict = _verdict(reply)
         if verdict is None:
             return Review(approved=False, comments=one_line(reply.text, 500)), False

@@ -50,7 +50,9 @@ class Session:
         """Append an event."""
         record = {"version": EVENT_VERSION, "time": utc_now(), "event": kind, **facts}
         line = self._redact(json.dumps(record, ensure_ascii=False, default=str))
-        with self._writing, (self.directory / "events.jsonl").open("a", encoding="utf-8") as handle:
+        # A lone surrogate from a model or a file becomes `\\udc80`, which JSON reads as what it was.
+        events = self.directory / "events.jsonl"
+        with self._writing, events.open("a", encoding="utf-8", errors="backslashreplace", newline="\n") as handle:
             handle.write(line + "\n")
             handle.flush()
             os.fsync(handle.fileno())

@@ -13,7 +13,7 @@ SPEC_DIGEST_VERSION = 1
 
 def digest_text(text: str) -> str:
     """The sha256 of a text in UTF-8, as 64 hexadecimal digits."""
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class State(StrEnum):

@@ -4,25 +4,52 @@ from __future__ import annotations
 
 import unicodedata
 
-_KEPT = {"\n", "\t"}
-_BIDI = {chr(code) for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x061C, 0x200E, 0x200F)}
+_KEPT = frozenset("\n\t")
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+"""Unicode categories of what a reader does not see, or what makes a reader see another text than a program does."""
+_CUT = " … "
 
 
 def clean(text: str) -> str:
-    r"""The text with control and bidirectional characters made visible, such as `\x1b`; line ends become `\n`."""
+    r"""The text with invisible characters written out, such as `\x1b` and `\u202e`; line ends become `\n`."""
     text = text.replace("\r\n", "\n")
     if text.isascii() and text.replace("\n", "").replace("\t", "").isprintable():
         return text
-    return "".join(_visible(character) for character in text)
+    return _shown(text, lines=True)
 
 
-def _visible(character: str) -> str:
-    if character in _KEPT:
+def clean_value(text: str, limit: int, *, lines: bool = False) -> str:
+    r"""A name, a title or another value from a file, with invisible characters written out and cut in the middle.
+
+    Args:
+        text: any text.
+        limit: longest result [characters], at least 8.
+        lines: keep line ends and tabs; otherwise they are written out too.
+    """
+    # A visible form is never shorter than its character, so more than this much of either end cannot be shown.
+    if len(text) > 2 * limit:
+        text = text[:limit] + _CUT + text[-limit:]
+    shown = _shown(text, lines=lines)
+    if len(shown) <= limit:
+        return shown
+    tail = (limit - len(_CUT)) // 3
+    head = limit - len(_CUT) - tail
+    return shown[:head] + _CUT + shown[len(shown) - tail :]
+
+
+def _shown(text: str, *, lines: bool) -> str:
+    return "".join(_visible(character, lines=lines) for character in text)
+
+
+def _visible(character: str, *, lines: bool) -> str:
+    if " " <= character <= "~" or (lines and character in _KEPT):
         return character
-    if character in _BIDI or unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp"):
-        code = ord(character)
-        return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
-    return character
+    if unicodedata.category(character) not in _HIDDEN:
+        return character
+    code = ord(character)
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def shorten(text: str, limit: int) -> str:
@@ -31,7 +58,7 @@ def shorten(text: str, limit: int) -> str:
         return text
     head = limit // 3
     tail = limit - head
-    return f"{text[:head]}\n[... {len(text) - limit} characters left out ...]\n{text[-tail:]}"
+    return f"{text[:head]}\n[... {len(text) - limit} characters left out ...]\n{text[len(text) - tail :]}"
 
 
 def one_line(text: str, limit: int = 200) -> str:

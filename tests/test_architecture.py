@@ -19,7 +19,7 @@ import pytest
 PACKAGE = "snakemake_executor_plugin_llmagent"
 ROOT = Path(__file__).parents[1]
 
-BASE = frozenset({"errors", "spec", "config", "protocols", "text"})
+BASE = frozenset({"errors", "spec", "config", "protocols", "text", "syntax"})
 LEAVES = frozenset({"formats", "llm", "sandbox", "lock", "session", "ledger"})
 BUILT_ON_FORMATS = frozenset({"context", "checks", "probes"})
 IDEA = frozenset({"prompts", "replies", "roles", "authoring"})
@@ -28,6 +28,7 @@ BELOW_DOORS = BASE | LEAVES | BUILT_ON_FORMATS | IDEA | {"assembly"}
 MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "errors": frozenset(),
     "text": frozenset(),
+    "syntax": frozenset(),
     "spec": frozenset({"errors"}),
     "config": frozenset({"errors", "text"}),
     "protocols": frozenset({"errors", "spec"}),
@@ -50,7 +51,7 @@ BACKENDS = frozenset({"llm", "sandbox", "formats"})
 """Parts whose contents `assembly` alone may name, but for these."""
 NO_BACKENDS = {
     "formats.render": {"context", "host", "cli", "report"},
-    "sandbox.collect": {"host"},
+    **{f"sandbox.{module}": {"host"} for module in ("collect", "stages", "trees", "warden")},
 }
 """Module of a backend part → who else may import it: it serves all backends alike."""
 
@@ -68,7 +69,7 @@ VENDORS = {
 COMMON = frozenset({"numpy", "yaml"})
 """Packages that every part may use."""
 SNAKEMAKE = ("snakemake", "snakemake_interface_common", "snakemake_interface_executor_plugins")
-ALONE = frozenset({"checks/runner.py", "sandbox/launcher.py"})
+ALONE = frozenset({"checks/runner.py", "sandbox/launcher.py", "sandbox/warden.py"})
 """Programs that start in a process of their own, before anything else is there: standard library only."""
 
 MODULE_LINES, FUNCTION_LINES, INIT_LINES = 400, 80, 30

@@ -19,9 +19,9 @@ def stops(findings: Iterable[Finding]) -> bool:
 
 def static_checks() -> tuple[Check, ...]:
     """The checks that need nothing but the script."""
-    from snakemake_executor_plugin_llmagent.checks.script import parses, uses_snakemake
+    from snakemake_executor_plugin_llmagent.checks.script import holds_no_key, parses, uses_snakemake
 
-    return (parses, uses_snakemake)
+    return (holds_no_key, parses, uses_snakemake)
 
 
 def run_check() -> Check:

@@ -11,11 +11,12 @@ from snakemake_executor_plugin_llmagent.protocols import (
     FileDescription,
     Finding,
     Item,
-    Kind,
     Severity,
     Table,
     Trial,
 )
+from snakemake_executor_plugin_llmagent.spec import Kind
+from snakemake_executor_plugin_llmagent.text import one_line
 
 MANY = 20
 """From so many values on, a table in which nothing varies is not a result [values]."""
@@ -53,19 +54,19 @@ def _look(item: Item, description: FileDescription) -> Iterable[Finding]:
 
 
 def _numbers(name: str, table: Table, file_format: str) -> Iterable[Finding]:
-    where = f" in `{table.name}`" if table.name else ""
+    where = f" in `{one_line(table.name)}`" if table.name else ""
     for column in table.columns:
+        values = f"values of `{one_line(column.name)}`{where} of {name}"
         if column.n_values and column.n_nonfinite == column.n_values:
             yield Finding(
                 check="output.all_nan",
-                message=f"All {column.n_values} values of `{column.name}`{where} of {name} are NaN or infinite.",
+                message=f"All {column.n_values} {values} are NaN or infinite.",
             )
         elif column.n_nonfinite:
             yield Finding(
                 check="output.some_nan",
                 severity=Severity.WARNING,
-                message=f"{column.n_nonfinite} of {column.n_values} values of `{column.name}`{where} of {name} "
-                "are NaN or infinite.",
+                message=f"{column.n_nonfinite} of {column.n_values} {values} are NaN or infinite.",
             )
         if file_format == "image" and column.name == "pixels" and column.n_distinct_capped == 1:
             yield Finding(check="output.constant", message=f"The image {name} shows nothing: all pixels are the same.")

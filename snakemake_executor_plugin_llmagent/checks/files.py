@@ -7,7 +7,8 @@ import stat
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from snakemake_executor_plugin_llmagent.protocols import Finding, Item, Kind, Severity, Trial
+from snakemake_executor_plugin_llmagent.protocols import Finding, Item, Severity, Trial
+from snakemake_executor_plugin_llmagent.spec import Kind
 from snakemake_executor_plugin_llmagent.text import one_line
 
 
@@ -21,14 +22,19 @@ def outputs_written(trial: Trial) -> Iterable[Finding]:
     if trial.layout is None:
         return
     for item in trial.job.outputs:
-        yield from _output(item, trial.layout.inside(item), trial)
+        place = trial.layout.inside(item)
+        try:
+            yield from _output(item, place, trial)
+        except OSError as error:
+            name = label(item, "snakemake.output")
+            yield Finding(check="output.not_readable", message=f"The output {name} cannot be read: {error.strerror}.")
 
 
 def _output(item: Item, place: Path, trial: Trial) -> Iterable[Finding]:
     name = label(item, "snakemake.output")
     if not place.exists() and not place.is_symlink():
         strays = trial.execution.strays if trial.execution else ()
-        instead = f" It wrote instead: {', '.join(f'`{stray}`' for stray in strays[:5])}." if strays else ""
+        instead = f" It wrote instead: {_listed(strays)}." if strays else ""
         yield Finding(check="output.missing", message=f"The script did not write {name}.{instead}")
         return
     reason = _unfit(place)
@@ -92,12 +98,12 @@ def project_untouched(trial: Trial) -> Iterable[Finding]:
             message=f"The script wrote files that the rule does not declare: {_listed(execution.strays)}. "
             "Write the declared outputs only, and temporary files with `tempfile`.",
         )
-    inputs = {str(trial.job.real(item)) for item in trial.job.inputs}
-    spoiled = [path for path in execution.changed if path in inputs]
+    inputs = {trial.job.real(item) for item in trial.job.inputs}
+    spoiled = [path for path in execution.changed if not inputs.isdisjoint((Path(path), *Path(path).parents))]
     if spoiled:
         names = _listed([_relative(path, trial.job.workdir) for path in spoiled])
         yield Finding(check="input.changed", message=f"The script changed its inputs: {names}. Only read them.")
-    elsewhere = [path for path in execution.changed if path not in inputs]
+    elsewhere = [path for path in execution.changed if path not in spoiled]
     # Somebody may have saved a file in an editor meanwhile; what the script names is the script's doing.
     named = [path for path in elsewhere if Path(path).name in trial.source]
     for paths, severity in ((named, Severity.ERROR), ([p for p in elsewhere if p not in named], Severity.WARNING)):

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
+import os
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from snakemake_executor_plugin_llmagent.checks import runner
 from snakemake_executor_plugin_llmagent.errors import ConfigError
 from snakemake_executor_plugin_llmagent.protocols import Finding, Item, Severity, Trial
 from snakemake_executor_plugin_llmagent.spec import Document
+from snakemake_executor_plugin_llmagent.syntax import parse
+from snakemake_executor_plugin_llmagent.text import clean
 
 TIMEOUT_SECONDS = 600.0
 
@@ -31,11 +36,15 @@ def load(label: str, base: Path) -> Document:
     path = base / file
     try:
         text = path.read_text(encoding="utf-8")
-        tree = ast.parse(text)
+        tree = parse(text)
     except OSError as error:
         raise ConfigError(f"The check {label!r} cannot be read: {path}: {error.strerror}.") from error
+    except UnicodeDecodeError:
+        raise ConfigError(f"The check {label!r} cannot be read: {path} is not a text in UTF-8.") from None
     except SyntaxError as error:
-        raise ConfigError(f"The check {label!r} is not valid Python: {path}, line {error.lineno}: {error.msg}.") from None
+        raise ConfigError(
+            f"The check {label!r} is not valid Python: {path}, line {error.lineno}: {error.msg}."
+        ) from None
     functions = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
     if function not in functions:
         known = ", ".join(functions) or "none"
@@ -57,17 +66,29 @@ class OwnCheck:
         with tempfile.TemporaryDirectory(prefix="llmagent-check-") as folder:
             question, answer = Path(folder, "job.json"), Path(folder, "findings.json")
             question.write_text(json.dumps(self._question(trial), default=str), encoding="utf-8")
-            command = [sys.executable, runner.__file__, str(question), str(answer)]
-            try:
-                done = subprocess.run(
-                    command, cwd=trial.job.workdir, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                    stderr=subprocess.STDOUT, text=True, errors="replace", timeout=TIMEOUT_SECONDS, check=False,
-                )  # fmt: skip
-            except subprocess.TimeoutExpired:
-                raise ConfigError(f"The check {self._label!r} did not end within {TIMEOUT_SECONDS:.0f} s.") from None
+            # Neither our folder nor a `__pycache__` beside the person's file: it finds its own neighbours.
+            command = (sys.executable, "-B", "-P", runner.__file__, str(question), str(answer))
+            printed = self._run(command, trial.job.workdir, Path(folder, "log.txt"))
             if not answer.exists():
-                raise ConfigError(f"The check {self._label!r} cannot be run:\n{done.stdout[-2000:]}")
+                raise ConfigError(f"The check {self._label!r} cannot be run:\n{clean(printed[-2000:])}")
             return [self._finding(entry) for entry in json.loads(answer.read_text(encoding="utf-8"))]
+
+    def _run(self, command: Sequence[str], workdir: Path, log: Path) -> str:
+        """Run the check to its end or to the time limit, with whatever it starts; returns what it printed."""
+        with log.open("wb") as sink:
+            process = subprocess.Popen(
+                command, cwd=workdir, stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )  # fmt: skip
+        try:
+            process.wait(timeout=TIMEOUT_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise ConfigError(f"The check {self._label!r} did not end within {TIMEOUT_SECONDS:.0f} s.") from None
+        finally:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        return log.read_text(encoding="utf-8", errors="replace")
 
     def _question(self, trial: Trial) -> dict[str, object]:
         job, layout, execution = trial.job, trial.layout, trial.execution
@@ -91,4 +112,4 @@ class OwnCheck:
 
     def _finding(self, entry: dict[str, str]) -> Finding:
         severity = Severity.WARNING if entry.get("severity") == "warning" else Severity.ERROR
-        return Finding(check=f"check.{self._label}", message=entry["message"], severity=severity)
+        return Finding(check=f"check.{self._label}", message=clean(entry["message"]), severity=severity)

@@ -2,8 +2,8 @@
 
 The check gets a `job` with `rule`, `input`, `output` (by position and by name, paths as strings), `params`,
 `wildcards`, `script` (its text) and `log` (what the script printed). It returns None or a list of texts, or of mappings
-with `message` and, for something that should not stop the script, `severity: "warning"`. An `assert` that fails, or any
-other exception, is a finding too: a check may be written as the plain statement of what must hold.
+with `message` and, for something that should not stop the script, `severity: "warning"`; or it yields them. An `assert`
+that fails, or any other exception, is a finding too: a check may be written as the plain statement of what must hold.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import importlib.util
 import json
 import sys
 import traceback
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -44,8 +45,11 @@ def as_entry(finding: object) -> dict[str, str]:
     if isinstance(finding, str):
         return {"message": finding}
     if isinstance(finding, dict):
-        return {str(key): str(value) for key, value in finding.items()}
-    return {"message": str(getattr(finding, "message", finding)), "severity": str(getattr(finding, "severity", "error"))}
+        return {"message": str(finding), **{str(key): str(value) for key, value in finding.items()}}
+    return {
+        "message": str(getattr(finding, "message", finding)),
+        "severity": str(getattr(finding, "severity", "error")),
+    }
 
 
 def main(question: str, answer: str) -> None:
@@ -57,17 +61,28 @@ def main(question: str, answer: str) -> None:
     assert specification is not None and specification.loader is not None
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
-    job = asked["job"]
+    check, job = getattr(module, asked["function"]), asked["job"]
     job["input"], job["output"] = Files(job["input"]), Files(job["output"])
     try:
-        found = getattr(module, asked["function"])(SimpleNamespace(**job))
+        found = check(SimpleNamespace(**job))
+        found = list(found) if isinstance(found, Generator) else found
     except Exception as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
-        found = [f"{type(error).__name__}: {error} (in `{place.line}`, line {place.lineno} of {Path(place.filename).name})"]
-    if isinstance(found, str):
-        found = [found]
-    entries = [as_entry(finding) for finding in found or []]
-    Path(answer).write_text(json.dumps(entries), encoding="utf-8")
+        found = [
+            f"{type(error).__name__}: {error} (in `{place.line}`, line {place.lineno} of {Path(place.filename).name})"
+        ]
+    Path(answer).write_text(json.dumps([as_entry(finding) for finding in as_list(found)]), encoding="utf-8")
+
+
+def as_list(found: object) -> Sequence[object]:
+    """What a check returned as a list. A truth value is no answer: nobody can tell what it is meant to say."""
+    if found is None:
+        return ()
+    if isinstance(found, list | tuple):
+        return found
+    if isinstance(found, str | dict):
+        return (found,)
+    raise TypeError(f"a check returns None or a list of texts, not {found!r}")
 
 
 if __name__ == "__main__":

@@ -5,12 +5,11 @@ Whatever was copied from files stands inside of fences that nothing inside can c
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from importlib import metadata
 from typing import Any
 
+from snakemake_executor_plugin_llmagent.context.packages import importable_packages, python_version
 from snakemake_executor_plugin_llmagent.context.sections import (
     Plan,
     documents_section,
@@ -37,8 +36,6 @@ __all__ = [
 ]
 
 _CHARACTERS_PER_TOKEN = 4
-_TOOLS = frozenset({"pip", "setuptools", "wheel", "snakemake-executor-plugin-llmagent"})
-"""Distributions that no analysis imports."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,22 +56,6 @@ class Context:
 def estimate_tokens(text: str) -> int:
     """About how many tokens a text has. It is counted in bytes, because other scripts need more tokens a letter."""
     return -(-len(text.encode("utf-8", "replace")) // _CHARACTERS_PER_TOKEN)
-
-
-def python_version() -> str:
-    """The version of the Python that runs this."""
-    return platform.python_version()
-
-
-def importable_packages() -> Mapping[str, str]:
-    """Distributions that a script run by this Python can import, by name, with their versions."""
-    names = {
-        name
-        for module, distributions in metadata.packages_distributions().items()
-        if not module.startswith("_")
-        for name in distributions
-    }
-    return {name: metadata.version(name) for name in sorted(names, key=str.lower) if name.lower() not in _TOOLS}
 
 
 def build_context(

@@ -2,6 +2,9 @@
 
 One small module reads one format. The same description is shown to the coder and judged by the checks, so that the
 two cannot disagree. The packages that read formats are imported when a file needs them and not before.
+
+Known limit: Parquet, HDF5 and images are read by native libraries in this process. A file that is cut short is noticed
+before they see its data, but one with damaged bytes in its metadata can make pyarrow or HDF5 hang or end the process.
 """
 
 from __future__ import annotations

@@ -83,8 +83,11 @@ def column(
     bare = replace(bare_column(name, type or type_name(array.dtype), title=title, unit=unit), per_entry=per_entry)
     if array.dtype.kind not in "biuf":
         return replace(bare, examples=examples(array[: 50 * N_EXAMPLES].tolist()))
-    # A long double or a half would lose its range or its precision in the sums.
-    finite = array[np.isfinite(array)].astype(np.float64) if array.dtype.kind == "f" else array
+    # A half would lose its range in the sums; a long double beyond the range of a double counts as infinite.
+    if array.dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            array = array.astype(np.float64)
+    finite = array[np.isfinite(array)] if array.dtype.kind == "f" else array
     bare = replace(
         bare,
         n_values=int(array.size) + n_missing,

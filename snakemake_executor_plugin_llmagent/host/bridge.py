@@ -140,7 +140,7 @@ def script_params(params: Any) -> Any:
     """The params as the rule's author wrote them, without the digest that the directive added."""
     from snakemake.iocontainers import Params
 
-    if DIGEST_PARAM not in params.keys():
+    if DIGEST_PARAM not in params.keys():  # noqa: SIM118 (a `Params` iterates over its values)
         return params
     plain = Params()
     for name, value in params._allitems():

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from snakemake.ruleinfo import RuleInfo
-from snakemake_interface_common.exceptions import WorkflowError
 
 from snakemake_executor_plugin_llmagent.checks.own import load as load_check
 from snakemake_executor_plugin_llmagent.config import Options, validate_options
 from snakemake_executor_plugin_llmagent.errors import ConfigError
+from snakemake_executor_plugin_llmagent.host.wrong import AgentRuleError
 from snakemake_executor_plugin_llmagent.spec import Document, Kind, Slot, Spec
 
 DIGEST_PARAM = "llmagent_spec"
@@ -35,7 +35,7 @@ class Declaration:
         documents, checks: texts that belong to what is asked for.
         base: directory of the file that defines the rule.
         file, line: where.
-        claims: scripts that rules of this workflow hold, by path, with their spec digest.
+        claims: scripts that rules of this workflow hold, by path, with the rule and its spec digest.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Declaration:
     base: Path
     file: str
     line: int
-    claims: dict[Path, str]
+    claims: dict[Path, tuple[str, str]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +64,10 @@ class AgentRule:
     spec: Spec
     options: Options
     script: Path
+
+    def error(self, text: str) -> AgentRuleError:
+        """Why a job of the rule fails, with its place in the Snakefile."""
+        return AgentRuleError(text, file=self.spec.source_file, line=self.spec.line, rule=self.name)
 
 
 class AgentRuleInfo(RuleInfo):  # type: ignore[misc]
@@ -101,7 +105,7 @@ def declare(workflow: Any, name: str | None, file: str, line: int) -> Callable[.
         try:
             declaration = _declare(workflow, name, file, line, sentence, options)
         except ConfigError as error:
-            raise WorkflowError(str(error), lineno=line, snakefile=file, rule=None) from None
+            raise AgentRuleError(str(error), file=file, line=line) from None
 
         def attach(ruleinfo: Any) -> Any:
             ruleinfo.__class__ = AgentRuleInfo
@@ -235,15 +239,17 @@ def _claim(declaration: Declaration, rulename: str, digest: str) -> Path:
     A rule that inherits but asks for something else (`with:` another output) gets a script under its own name.
     """
     folder = declaration.base / "agents"
-    script = folder / f"{declaration.name}.py"
-    if declaration.claims.setdefault(script, digest) != digest:
-        script = folder / f"{rulename}.py"
-        declaration.claims[script] = digest
+    for stem in (declaration.name, rulename, f"{rulename}-{digest[:8]}"):
+        script = folder / f"{stem}.py"
+        holder, held = declaration.claims.get(script, (rulename, digest))
+        if held == digest or holder == rulename:
+            break
+    declaration.claims[script] = (rulename, digest)
     return script
 
 
-def _error(declaration: Declaration, text: str) -> WorkflowError:
-    return WorkflowError(text, lineno=declaration.line, snakefile=declaration.file)
+def _error(declaration: Declaration, text: str) -> AgentRuleError:
+    return AgentRuleError(text, file=declaration.file, line=declaration.line)
 
 
 def _named_entries(files: Any) -> list[tuple[str | None, Any]]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,20 +19,21 @@ from snakemake_executor_plugin_llmagent import lock
 from snakemake_executor_plugin_llmagent.assembly import Assembly, Settings
 from snakemake_executor_plugin_llmagent.authoring import Workshop, author, record, try_out
 from snakemake_executor_plugin_llmagent.config import DEFAULTS, Options, read_keys, remove_keys
-from snakemake_executor_plugin_llmagent.errors import AgentError, Cancelled, NotApproved
+from snakemake_executor_plugin_llmagent.errors import AgentError, Cancelled, NotApproved, SandboxUnavailable
 from snakemake_executor_plugin_llmagent.host.bridge import JobTask, plain_job
 from snakemake_executor_plugin_llmagent.host.declared import AgentRule, script_reference
-from snakemake_executor_plugin_llmagent.host.frozen import RUNNABLE, not_runnable, say_if_edited
-from snakemake_executor_plugin_llmagent.host.turns import one_author
+from snakemake_executor_plugin_llmagent.host.frozen import RUNNABLE, marked, not_runnable, say_if_edited
+from snakemake_executor_plugin_llmagent.host.turns import forget_dead_author, one_author
+from snakemake_executor_plugin_llmagent.host.wrong import AgentRuleError
 from snakemake_executor_plugin_llmagent.lock import Status
 from snakemake_executor_plugin_llmagent.protocols import Finding
 from snakemake_executor_plugin_llmagent.roles import Attempt, Draft
-from snakemake_executor_plugin_llmagent.sandbox.collect import publish
+from snakemake_executor_plugin_llmagent.sandbox.collect import clear, publish
 from snakemake_executor_plugin_llmagent.spec import State
 from snakemake_executor_plugin_llmagent.text import one_line, shorten
 
 RunFrozen = Callable[[], None]
-CANCEL_GRACE_SECONDS = 0.3
+CANCEL_GRACE_SECONDS = 1.0
 """On Ctrl-C a script may die before we are told; a failure so soon before a cancel is no reason to repair it."""
 
 
@@ -50,6 +52,7 @@ class Desk:
         self._turns: defaultdict[Path, threading.Lock] = defaultdict(threading.Lock)
         self._guard = threading.Lock()
         self._given_up: dict[Path, str] = {}
+        self._at_work: set[Any] = set()
         self._passed: defaultdict[Path, list[JobTask]] = defaultdict(list)
 
     def close(self) -> None:
@@ -58,14 +61,29 @@ class Desk:
         self._kept_keys = {}
         self._assembly.close()
 
+    def end_scripts(self, seconds: float) -> None:
+        """Kill the scripts of this run, again and again until no agent job is at work or the time [s] is up."""
+        deadline = time.monotonic() + seconds
+        while True:
+            self._assembly.warden.end_scripts()
+            if not self._at_work or time.monotonic() > deadline:
+                return
+            time.sleep(0.02)
+
+    def mark(self) -> str:
+        """A new mark for the processes of a script, with the warden on watch."""
+        self._assembly.warden.watch()
+        return self._assembly.warden.new_token()
+
     def check_before_run(self) -> None:
         """Find what makes the run fail anyway, before any job runs.
 
         Raises:
-            WorkflowError: a lock is broken, or a rule is not frozen under `--llmagent-locked`, or a script is missing
+            AgentRuleError: a lock is broken, or a rule is not frozen under `--llmagent-locked`, or a script is missing
                 and no model is chosen.
         """
-        problems = []
+        self._assembly.stages.sweep()
+        problems: list[str] = []
         seen: set[str] = set()
         for job in self._workflow.dag.needrun_jobs():
             for member in job if job.is_group() else [job]:
@@ -75,10 +93,11 @@ class Desk:
                 seen.add(agent.name)
                 problems += self._problems(agent)
         if problems:
-            raise WorkflowError("\n".join(problems))
+            raise AgentRuleError("\n".join(problems))
 
     def _problems(self, agent: AgentRule) -> Iterator[str]:
         try:
+            forget_dead_author(agent.script)
             status = lock.status(agent.script, agent.spec.digest)
             if self._locked and status.state is not State.FROZEN:
                 yield f"--llmagent-locked: agent rule {agent.name} is {status.state}, not frozen: {status.reason}."
@@ -97,11 +116,17 @@ class Desk:
     def run(self, job: Any, run_frozen: RunFrozen) -> None:
         """Bring an agent job to its outputs."""
         agent: AgentRule = job.rule.ruleinfo.agent
+        self._at_work.add(job)
         try:
             if not self._authored(job, agent):
                 self._run_frozen(job, agent, run_frozen)
         except AgentError as error:
-            raise WorkflowError(str(error), rule=job.rule) from None
+            if not isinstance(error, Cancelled):
+                with suppress(OSError):  # the disk may be full; the text reaches the person on the terminal too
+                    _write_log(job, str(error))
+            raise agent.error(str(error)) from None
+        finally:
+            self._at_work.discard(job)
 
     def _authored(self, job: Any, agent: AgentRule) -> bool:
         """Have the script written if it is missing or stale; whether that has also made this job's outputs."""
@@ -111,6 +136,7 @@ class Desk:
                 self._adopt(job, agent)
                 say_if_edited(agent, status)
                 return False
+            self._raise_if_given_up(agent)
             if self._locked or status.state is State.AWAITING:
                 raise NotApproved(not_runnable(agent, status))
             with one_author(agent.script, self._stop_if_cancelled):
@@ -129,11 +155,13 @@ class Desk:
             self._stop_if_cancelled()
         try:
             self._stop_if_cancelled()
-            if agent.script in self._given_up:
-                raise NotApproved(self._given_up[agent.script])
             yield
         finally:
             turn.release()
+
+    def _raise_if_given_up(self, agent: AgentRule) -> None:
+        if agent.script in self._given_up:
+            raise NotApproved(self._given_up[agent.script])
 
     def _stop_if_cancelled(self) -> None:
         if self._cancelled.is_set():
@@ -155,11 +183,21 @@ class Desk:
             finding = Finding(check="spec.changed", message=f"This script was written for: {old}. Adapt it.")
             start = Attempt(number=0, draft=Draft(source=status.source), findings=(finding,))
         task = JobTask(job, agent.script)
-        shop = self._open_shop(agent, job)
-        with self._giving_up(agent, job):
-            attempt = author(shop, agent.spec, task, start=start)
-            self._freeze(agent, shop, attempt, status)
-        return self._deliver(job, agent, shop, attempt)
+        with self._shop(agent, job) as shop:
+            with self._giving_up(agent):
+                attempt = author(shop, agent.spec, task, start=start)
+                self._freeze(agent, shop, attempt, status)
+            return self._deliver(job, agent, attempt)
+
+    @contextmanager
+    def _shop(self, agent: AgentRule, job: Any) -> Iterator[Workshop]:
+        """A workshop with a session; its stages are gone afterwards, whatever happened."""
+        with self._giving_up(agent):
+            shop = self._open_shop(agent, job)
+        try:
+            yield shop
+        finally:
+            shop.discard(shop.stages)
 
     def _open_shop(self, agent: AgentRule, job: Any) -> Workshop:
         self._logger.info(f"Agent rule {agent.name}: {one_line(agent.spec.text, 120)}")
@@ -175,7 +213,7 @@ class Desk:
         self._logger.info(f"Agent rule {rule}: {text}", extra={"event": "llmagent", "rule": rule})
 
     @contextmanager
-    def _giving_up(self, agent: AgentRule, job: Any) -> Iterator[None]:
+    def _giving_up(self, agent: AgentRule) -> Iterator[None]:
         """Remember why a rule has no script, so that neither its other jobs nor `retries:` try again."""
         try:
             yield
@@ -183,8 +221,15 @@ class Desk:
             raise
         except AgentError as error:
             self._given_up[agent.script] = str(error)
-            _write_log(job, str(error))
             raise
+        except OSError as error:
+            place = f" ({error.filename})" if error.filename else ""
+            text = (
+                f"The authoring of rule {agent.name} ended: {error.strerror or error}{place}. "
+                f"Its records lie in {self._assembly.settings.home}."
+            )
+            self._given_up[agent.script] = text
+            raise SandboxUnavailable(text) from error
 
     def _freeze(self, agent: AgentRule, shop: Workshop, attempt: Attempt, status: Status) -> None:
         assert attempt.draft.source is not None
@@ -205,39 +250,43 @@ class Desk:
         if person:
             self._given_up[agent.script] = not_runnable(agent, self._status(agent))
 
-    def _deliver(self, job: Any, agent: AgentRule, shop: Workshop, attempt: Attempt) -> bool:
+    def _deliver(self, job: Any, agent: AgentRule, attempt: Attempt) -> bool:
         """Move the trial's outputs into place; False if the job has to run once more in the ordinary way."""
-        assert attempt.layout is not None
-        try:
-            if agent.script in self._given_up:
-                raise NotApproved(self._given_up[agent.script])
-            self._adopt(job, agent)
-            if job.benchmark is not None:
-                return False  # a benchmark measures the script as it will always run
-            put = partial(_publish, job, attempt)
-            self._workflow.scheduler._executor.store(job, put)
-            self._passed[agent.script].append(JobTask(job, agent.script))
-            return True
-        finally:
-            shop.discard(attempt.layout.stage)
+        self._raise_if_given_up(agent)
+        self._adopt(job, agent)
+        if job.benchmark is not None:
+            return False  # a benchmark measures the script as it will always run
+        put = partial(_publish, job, attempt)
+        self._workflow.scheduler._executor.store(job, put)
+        self._passed[agent.script].append(JobTask(job, agent.script))
+        return True
 
     # --- frozen scripts -----------------------------------------------------------------------------------------
 
     def _run_frozen(self, job: Any, agent: AgentRule, run_frozen: RunFrozen) -> None:
         before = self._status(agent)
+        clear(Path(str(path)) for path in job.output)
+        run_marked = partial(self._run_marked, run_frozen)
         try:
-            run_frozen()
+            run_marked()
             missing = [str(path) for path in job.output if not _written(job, path)]
             if missing:
                 raise WorkflowError(f"The script did not write {', '.join(missing)}.", rule=job.rule)
         except Exception as error:
-            if self._cancelled.wait(CANCEL_GRACE_SECONDS):
+            repairable = before.state is State.FROZEN and not self._locked
+            repairable = repairable and self._assembly.can_author(self._options(agent))
+            if self._cancelled.wait(CANCEL_GRACE_SECONDS if repairable else 0):
                 raise Cancelled("Cancelled.") from None
-            if before.state is not State.FROZEN or self._locked or not self._assembly.can_author(self._options(agent)):
+            if not repairable:
                 raise
             if not self._repair(job, agent, error):
-                run_frozen()
+                run_marked()
         self._passed[agent.script].append(JobTask(job, agent.script))
+
+    def _run_marked(self, run_frozen: RunFrozen) -> None:
+        self._stop_if_cancelled()
+        with marked(self.mark()):
+            run_frozen()
 
     def _repair(self, job: Any, agent: AgentRule, error: Exception) -> bool:
         """Have a frozen script mended that failed on a job; it must still pass where the old one did.
@@ -249,19 +298,19 @@ class Desk:
             status = self._status(agent)
             if status.source is None or status.state is not State.FROZEN:
                 raise error
+            self._raise_if_given_up(agent)
             self._tell(agent.name, "the frozen script failed on this job; it is tried once more to see why")
             task = JobTask(job, agent.script)
-            shop = self._open_shop(agent, job)
-            shop.session.event("repair", error=one_line(str(error), 500))
-            with self._giving_up(agent, job):
-                start = try_out(shop, agent.spec, task, Draft(source=status.source), number=0)
-                record(shop, start)
-                attempt = start
-                if not start.accepted:
-                    others = [other for other in self._passed[agent.script] if other.inputs_exist()]
-                    attempt = author(shop, agent.spec, task, start=start, others=others)
-                    self._freeze(agent, shop, attempt, status)
-            return self._deliver(job, agent, shop, attempt)
+            with self._shop(agent, job) as shop:
+                with self._giving_up(agent):
+                    shop.session.event("repair", error=one_line(str(error), 500))
+                    attempt = try_out(shop, agent.spec, task, Draft(source=status.source), number=0)
+                    record(shop, attempt)
+                    if not attempt.accepted:
+                        others = [other for other in self._passed[agent.script] if other.inputs_exist()]
+                        attempt = author(shop, agent.spec, task, start=attempt, others=others)
+                        self._freeze(agent, shop, attempt, status)
+                return self._deliver(job, agent, attempt)
 
 
 def _settings(chosen: Any, cancelled: threading.Event) -> Settings:

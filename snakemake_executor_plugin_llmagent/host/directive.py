@@ -30,6 +30,8 @@ from typing import Any
 
 from snakemake import parser
 
+from snakemake_executor_plugin_llmagent.host.wrong import AgentRuleError
+
 KEYWORD = "agent"
 _ARGUMENTS = (
     "rule, basedir, input, output, params, wildcards, threads, resources, log, config, conda_env, conda_base_path, "
@@ -82,7 +84,8 @@ class Agent(parser.Script):  # type: ignore[misc]
     def decorate_end(self, token: Any) -> Iterator[Any]:
         """Complain if nothing follows the keyword."""
         if self.token is None:
-            self.error("Say what the rule is to do after `agent:`, as a string.", token)
+            text = "Say what the rule is to do after `agent:`, as a string."
+            raise AgentRuleError(text, file=self.snakefile.path, line=self.place)
         yield from super().decorate_end(token)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from snakemake.logging import logger
 from snakemake.script import PythonScript, get_source
 from snakemake.sourcecache import SourceCache
-from snakemake_interface_common.exceptions import WorkflowError
 
 from snakemake_executor_plugin_llmagent import lock
 from snakemake_executor_plugin_llmagent.config import KEY_VARIABLES
@@ -16,25 +17,39 @@ from snakemake_executor_plugin_llmagent.errors import AgentError
 from snakemake_executor_plugin_llmagent.host.bridge import script_params
 from snakemake_executor_plugin_llmagent.host.declared import AgentRule, script_reference
 from snakemake_executor_plugin_llmagent.lock import Status
+from snakemake_executor_plugin_llmagent.sandbox.warden import TOKEN
 from snakemake_executor_plugin_llmagent.spec import State
 
 RUNNABLE = (State.FROZEN, State.EDITED)
+_MARK = threading.local()
 _SAID: set[str] = set()
 _SAYING = threading.Lock()
 
 
+@contextmanager
+def marked(token: str) -> Iterator[None]:
+    """Within it, and in this thread, scripts run with a mark by which their processes can be found and ended."""
+    _MARK.token = token
+    try:
+        yield
+    finally:
+        del _MARK.token
+
+
 class AgentScript(PythonScript):  # type: ignore[misc]
-    """Snakemake's own way to run a Python script, without the providers' keys in its environment."""
+    """Snakemake's own way to run a Python script, with a mark and without the providers' keys in its environment."""
 
     def _execute_cmd(self, cmd: str, **kwargs: Any) -> Any:
         if kwargs.get("is_python_script"):
             names = " ".join(f"-u {name}" for name in KEY_VARIABLES)
-            cmd = f"env {names} {cmd}"
+            token = getattr(_MARK, "token", None)
+            mark = f"{TOKEN}={token} " if token else ""
+            cmd = f"env {names} {mark}{cmd}"
         return super()._execute_cmd(cmd, **kwargs)
 
 
 def run_agent(
-    workflow: Any, rule: str, basedir: Any, input: Any, output: Any, params: Any, wildcards: Any, threads: Any,  # noqa: A002
+    workflow: Any, rule: str, basedir: Any, input: Any, output: Any, params: Any, wildcards: Any, threads: Any,
     resources: Any, log: Any, config: Any, conda_env: Any, conda_base_path: Any, container_img: Any,
     singularity_args: Any, env_modules: Any, bench_record: Any, jobid: Any, bench_iteration: Any, cleanup_scripts: Any,
     shadow_dir: Any, sourcecache_path: Any, runtime_sourcecache_path: Any, runtime_paths: Any,
@@ -42,15 +57,15 @@ def run_agent(
     """The body of every agent rule: run its script, if it may run.
 
     Raises:
-        WorkflowError: the rule has no script that may run; says what to do.
+        AgentRuleError: the rule has no script that may run; says what to do.
     """
     agent: AgentRule = workflow.get_rule(rule).ruleinfo.agent
     try:
         status = lock.status(agent.script, agent.spec.digest)
     except AgentError as error:
-        raise WorkflowError(str(error)) from None
+        raise agent.error(str(error)) from None
     if status.state not in RUNNABLE:
-        raise WorkflowError(not_runnable(agent, status))
+        raise agent.error(not_runnable(agent, status))
     say_if_edited(agent, status)
     here = basedir.get_path_or_uri(secret_free=True) if hasattr(basedir, "get_path_or_uri") else str(basedir)
     cache = SourceCache(sourcecache_path, runtime_sourcecache_path)

@@ -30,7 +30,8 @@ def agent_rules(
     from snakemake.settings.enums import Quietness
     from snakemake.settings.types import ConfigSettings, OutputSettings, ResourceSettings
 
-    settings = ConfigSettings(config=_parsed(parse_config, config), configfiles=[path.resolve() for path in configfiles])
+    files = [path.resolve() for path in configfiles]
+    settings = ConfigSettings(config=_parsed(parse_config, config), configfiles=files)
     workflow: Any = None
     try:
         with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
@@ -43,7 +44,10 @@ def agent_rules(
             return tuple(rule.ruleinfo.agent for rule in workflow.rules if hasattr(rule.ruleinfo, "agent"))
     except Exception as error:
         # Snakemake's parser raises whatever a Snakefile's Python raises; this is its own way to show it.
-        text = format_exception_to_string(error, workflow.linemaps if workflow is not None else None)
+        try:
+            text = format_exception_to_string(error, workflow.linemaps if workflow is not None else None)
+        except KeyError:  # it cannot place an error on the first line of a Snakefile
+            text = format_exception_to_string(error)
         raise ConfigError(text.strip()) from None
 
 

@@ -4,8 +4,12 @@ Snakemake looks at the types below at run time, so this module has no `from __fu
 `Optional` of plain types, and its flags are off by default.
 """
 
+# `str | None` instead of `Optional[str]` would make every Snakemake command in the environment fail.
+# ruff: noqa: UP045
+
 import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Optional
 
 from snakemake_interface_executor_plugins.settings import ExecutorSettingsBase
@@ -56,7 +60,10 @@ class ExecutorSettings(ExecutorSettingsBase):
     )
     record: Optional[str] = field(
         default=None,
-        metadata={"help": "Store the exchanges with models in this directory, readable, for replay:DIR.", "metavar": "DIR"},
+        metadata={
+            "help": "Store the exchanges with models in this directory, readable, for replay:DIR.",
+            "metavar": "DIR",
+        },
     )
     key_file: Optional[str] = field(
         default=None,
@@ -81,18 +88,15 @@ class ExecutorSettings(ExecutorSettingsBase):
         for name in ("record", "key_file"):
             value = getattr(self, name)
             if value:
-                setattr(self, name, os.path.abspath(os.path.expanduser(value)))
+                setattr(self, name, _absolute(value))
         for name in ("model", "coder", "supervisor"):
             value = getattr(self, name)
             if value and value.startswith("replay:"):
-                folder = os.path.abspath(os.path.expanduser(value.removeprefix("replay:")))
-                setattr(self, name, f"replay:{folder}")
+                setattr(self, name, f"replay:{_absolute(value.removeprefix('replay:'))}")
         if any(getattr(self, name) is not None for name in ("model", "coder", "supervisor", "max_attempts", "timeout")):
             self._validate()
 
     def _validate(self) -> None:
-        from pathlib import Path
-
         from snakemake_interface_common.exceptions import WorkflowError
 
         from snakemake_executor_plugin_llmagent.config import Options, validate_options
@@ -108,3 +112,8 @@ class ExecutorSettings(ExecutorSettingsBase):
             )  # fmt: skip
         except ConfigError as error:
             raise WorkflowError(f"Settings of --executor llmagent (--llmagent-…): {error}") from None
+
+
+def _absolute(path: str) -> str:
+    """A path that no later change of directory alters; links in it stay what they are."""
+    return os.path.normpath(Path.cwd() / Path(path).expanduser())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import time
@@ -23,13 +24,35 @@ def one_author(script: Path, while_waiting: Callable[[], None]) -> Iterator[None
     Raises:
         ConfigError: the folder of the scripts cannot be written.
     """
-    marker = script.with_name(f".{script.stem}.authoring")
+    marker = _marker(script)
     descriptor = _acquire(marker, while_waiting)
     try:
         yield
     finally:
-        marker.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            marker.unlink()
         os.close(descriptor)
+
+
+def forget_dead_author(script: Path) -> None:
+    """Remove the mark of an author that was killed; that of a living one stays."""
+    marker = _marker(script)
+    try:
+        descriptor = os.open(marker, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if _is_still(marker, descriptor):
+            marker.unlink()
+    except OSError:
+        return  # its author lives, or the folder cannot be written
+    finally:
+        os.close(descriptor)
+
+
+def _marker(script: Path) -> Path:
+    return script.with_name(f".{script.stem}.authoring")
 
 
 def _acquire(marker: Path, while_waiting: Callable[[], None]) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import uuid
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -42,7 +41,8 @@ def publish(moves: Iterable[tuple[Path, Path]]) -> None:
 def _bring_near(source: Path, target: Path) -> Path:
     """Move a file to a hidden name in the directory of its target; copies where a rename cannot reach."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    near = target.with_name(f".{target.name[:80]}.{uuid.uuid4().hex[:8]}")
+    near = _near(target)
+    _discard(near)
     for place in _members(source):
         place.chmod(0o755 if place.is_dir() else 0o644)
     try:
@@ -57,6 +57,17 @@ def _bring_near(source: Path, target: Path) -> Path:
             _discard(near)
             raise
     return near
+
+
+def clear(targets: Iterable[Path]) -> None:
+    """Remove what a publishing that was killed left beside its targets."""
+    for target in targets:
+        _discard(_near(target))
+
+
+def _near(target: Path) -> Path:
+    """The hidden name; always the same one, so that a leftover can be found."""
+    return target.with_name(f".{target.name[:200]}.llmagent")
 
 
 def _discard(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -29,7 +30,8 @@ def take(root: Path, also: Iterable[Path] = ()) -> Snapshot | None:
                 if entry.name not in SKIPPED:
                     pending.append(Path(entry.path))
             else:
-                _note(snapshot, Path(entry.path), entry.stat(follow_symlinks=False))
+                with contextlib.suppress(OSError):  # another job's temporary file, gone meanwhile
+                    _note(snapshot, Path(entry.path), entry.stat(follow_symlinks=False))
         if len(snapshot) > MAX_FILES:
             return None
     for path in also:

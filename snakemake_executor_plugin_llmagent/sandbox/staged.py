@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 import threading
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +17,13 @@ from snakemake_executor_plugin_llmagent.protocols import Execution, Job, Layout,
 from snakemake_executor_plugin_llmagent.sandbox import environment, layout, process, snapshot
 from snakemake_executor_plugin_llmagent.sandbox.inotify import InputWatch
 from snakemake_executor_plugin_llmagent.sandbox.process import Limits
+from snakemake_executor_plugin_llmagent.sandbox.warden import Warden
 from snakemake_executor_plugin_llmagent.text import clean, shorten
 
 LOG_CHARACTERS = 16_000
 """How much of what a script printed is kept in an execution [characters]."""
+ROOM_BYTES = 1 << 20
+"""Where not even this much can be written, the disk is full [bytes]."""
 
 
 class StagedSandbox:
@@ -30,7 +32,7 @@ class StagedSandbox:
     name = "staged"
 
     def __init__(
-        self, *, outer: Mapping[str, str], cache: Path, limits: Limits, cancelled: threading.Event
+        self, *, outer: Mapping[str, str], cache: Path, limits: Limits, warden: Warden, cancelled: threading.Event
     ) -> None:
         """Prepare to run scripts.
 
@@ -38,11 +40,13 @@ class StagedSandbox:
             outer: the environment of this process; an allow list of it reaches scripts.
             cache: a directory that all scripts of the project share, for fonts and the like.
             limits: what a script may use.
+            warden: ends scripts if this process is killed.
             cancelled: set when everything has to end.
         """
         self._outer = dict(outer)
         self._cache = cache
         self._limits = limits
+        self._warden = warden
         self._cancelled = cancelled
 
     def run(self, task: Task, source: str, stage: Path) -> tuple[Layout, Execution]:
@@ -54,7 +58,10 @@ class StagedSandbox:
             layout.build(plan, job)
             for folder in (attic / "home", attic / "tmp", self._cache):
                 folder.mkdir(parents=True, exist_ok=True)
+            self._warden.watch()
             execution = self._run(task, source, plan, attic)
+            if not execution.succeeded:
+                _prove_there_is_room(stage)
         except OSError as error:
             raise SandboxUnavailable(f"The stage {stage} cannot be used: {error}.") from error
         finally:
@@ -64,13 +71,14 @@ class StagedSandbox:
     def _run(self, task: Task, source: str, plan: Layout, attic: Path) -> Execution:
         job = task.job
         program = task.program(source, plan)
-        script = attic / f"{job.rule}.py"
+        # Python looks for modules beside the script: `select.py` there would hide the standard library's.
+        script = attic / f"trial.{job.rule}.py"
         script.write_text(program.text, encoding="utf-8")
         log = attic / "log"
-        token = uuid.uuid4().hex
         clean_env = environment.clean_environment(
-            self._outer, home=attic / "home", scratch=attic / "tmp", cache=self._cache, token=token, added=program.env
-        )
+            self._outer, home=attic / "home", scratch=attic / "tmp", cache=self._cache,
+            token=self._warden.new_token(), added=program.env,
+        )  # fmt: skip
         inputs = [(item.path, job.real(item)) for item in job.inputs]
         before, others_before = _surroundings(job), task.bystanders()
         with InputWatch(inputs) as watch:
@@ -94,6 +102,22 @@ class StagedSandbox:
         )
 
 
+def _prove_there_is_room(stage: Path) -> None:
+    """Tell a script that failed from a disk that is full: no better script would help.
+
+    Raises:
+        OSError: nothing can be written.
+    """
+    probe = stage.with_name(f"{stage.name}.room")
+    try:
+        with probe.open("wb") as handle:
+            handle.write(bytes(ROOM_BYTES))
+            handle.flush()
+            os.fsync(handle.fileno())
+    finally:
+        probe.unlink(missing_ok=True)
+
+
 def _surroundings(job: Job) -> snapshot.Snapshot | None:
     return snapshot.take(job.workdir, also=(job.real(item) for item in job.inputs))
 
@@ -111,14 +135,19 @@ class _Names:
     stage: Path
     lines_before: int
 
+    @property
+    def name(self) -> str:
+        """The script as the author knows it."""
+        return self.script.name.removeprefix("trial.")
+
     def apply(self, text: str) -> str:
         """The text with the script's own name, its own line numbers, and paths as the author knows them."""
         pattern = re.compile(re.escape(str(self.script)) + r"(?P<mark>\", line |:)(?P<line>\d+)")
         text = pattern.sub(self._place, text)
-        return text.replace(str(self.script), self.script.name).replace(f"{self.stage}{os.sep}", "")
+        return text.replace(str(self.script), self.name).replace(f"{self.stage}{os.sep}", "")
 
     def _place(self, match: re.Match[str]) -> str:
-        return f"{self.script.name}{match['mark']}{max(1, int(match['line']) - self.lines_before)}"
+        return f"{self.name}{match['mark']}{max(1, int(match['line']) - self.lines_before)}"
 
 
 def _readable_log(log: Path, names: _Names) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import threading
@@ -44,7 +45,9 @@ class Stages:
             try:
                 descriptor = os.open(folder / _OWNER, os.O_RDWR | os.O_CLOEXEC)
             except OSError:
-                continue  # just being made, or not ours
+                with contextlib.suppress(OSError):
+                    folder.rmdir()  # killed right after it was made; only an empty one can be removed so
+                continue
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 layout.remove(folder)
@@ -66,7 +69,10 @@ class Stages:
         while True:
             folder = self._root / uuid.uuid4().hex[:12]
             folder.mkdir(parents=True)
-            descriptor = os.open(folder / _OWNER, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            try:
+                descriptor = os.open(folder / _OWNER, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            except FileNotFoundError:
+                continue  # somebody took it for a leftover before it had an owner
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
             except OSError:

@@ -315,7 +315,7 @@ def test_a_limit_that_is_too_tight_is_an_error() -> None:
 words = st.text(max_size=60)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, database=None)
 @given(
     text=words,
     documents=st.lists(st.text(max_size=400).map(lambda text: text * 20), max_size=3),

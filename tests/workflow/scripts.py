@@ -21,7 +21,7 @@ def text(path):
 
 
 def named(files):
-    return [[name, repr(value) if isinstance(value, (dict, type(None))) else str(value)] for name, value in files._allitems()]
+    return [[name, str(value)] for name, value in files._allitems()]
 
 
 seen = {

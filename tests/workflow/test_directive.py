@@ -275,8 +275,8 @@ def test_modules(project: Project) -> None:
         "own_other": Path("agents/own_other.py"),
     }
     outputs = [
-        "first/out/scaled.json", "first/out/nested.json", "first/out/picked.json", "table.csv", "second/out/scaled.json",
-        "second/out/picked.json", "own/a.json", "own/b.json", "own/a_too.json", "own_other/a.csv",
+        "first/out/scaled.json", "first/out/nested.json", "first/out/picked.json", "table.csv", "own/a.json",
+        "second/out/scaled.json", "second/out/picked.json", "own/b.json", "own/a_too.json", "own_other/a.csv",
     ]  # fmt: skip
     with ScriptedModel(by_rule()) as server:
         lives(project, server, *outputs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 
 from tests.loopback import ScriptedModel
@@ -24,8 +25,8 @@ def several(wildcards):
 rule all:
     input:
         expand("out/computed_{kind}.json", kind=["a", "b"]),
-        "out/unpacked.json", "out/folder", "out/kept.json", "out/plot.txt", "out/two.json", "out/flag.done", "out/flag.json",
-        "out/odd.json", "placed/vars.json", "out/last.json", "out/gathered.json", "out/same.b.json"
+        "out/unpacked.json", "out/folder", "out/kept.json", "out/plot.txt", "out/two.json", "out/flag.done",
+        "out/flag.json", "out/odd.json", "placed/vars.json", "out/last.json", "out/gathered.json", "out/same.b.json"
 
 rule computed:
     input: table=late, more=lambda wildcards: ["in_a.csv"] if wildcards.kind == "b" else []
@@ -151,7 +152,9 @@ def test_files(project: Project) -> None:
     assert project.json("out/computed_b.json")["params"] == [
         ["kind", "'B'"], ["size", "2"], ["target", "'out/computed_b.json'"],
     ]  # fmt: skip
-    assert project.json("out/unpacked.json")["contents"] == ["x\n2\n", "x\n1\n", "x\n2\n", "x\n1\n"] or True
+    assert project.json("out/unpacked.json")["input"] == [
+        ["first", "in_a.csv"], ["others", "in_b.csv in_a.csv"], ["extra", "in_b.csv"],
+    ]  # fmt: skip
     odd = dict(map(tuple, project.json("out/odd.json")["params"]))  # type: ignore[arg-type]
     assert odd == {
         None: "'positional x'",
@@ -165,8 +168,8 @@ def test_files(project: Project) -> None:
     }
     made = project.snakemake("--report", "report.html")
     assert made, made.output
-    page = project.read("report.html")
-    assert "Writes" not in page and "def text(path):" in page.replace("&nbsp;", " ") or "named" in page
+    page = re.sub(r"<[^>]*>", "", project.read("report.html"))
+    assert "def text(path):" in page
     summary = project.snakemake("--summary")
     assert summary and "update pending" not in summary.output, summary.output
 

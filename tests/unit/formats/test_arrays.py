@@ -182,7 +182,8 @@ def test_truncated_files_do_not_open(tmp_path: Path, name: str, keep: float) -> 
     assert description.opened is False and description.problem
 
 
-@pytest.mark.parametrize("name", ["a.parquet", "a.h5", "a.npz", "a.npy"])
+# Not Parquet and HDF5: their native readers can abort on damaged metadata, see the package's docstring.
+@pytest.mark.parametrize("name", ["a.npz", "a.npy"])
 def test_damage_never_raises(tmp_path: Path, name: str) -> None:
     whole = _written(tmp_path / name).read_bytes()
     generator = np.random.default_rng(2)

@@ -25,7 +25,7 @@ def test_long_texts_keep_both_ends() -> None:
     assert short.startswith("a") and short.endswith("z") and "…" in short
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50, deadline=None, database=None)
 @given(st.text(max_size=200), st.integers(8, 60))
 def test_never_longer_than_asked_and_printable(text: str, limit: int) -> None:
     short = clean(text, limit)

@@ -60,7 +60,7 @@ def test_text_in_disguise_does_not_open(tmp_path: Path, name: str) -> None:
     assert describe(tmp_path / name).opened is False
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, database=None)
 @given(data=st.binary(min_size=1, max_size=300), suffix=st.sampled_from([*sniff.SUFFIXES, "", ".gz", ".csv.gz"]))
 def test_no_content_raises(tmp_path: Path, data: bytes, suffix: str) -> None:
     path = tmp_path / f"file{suffix}"

@@ -52,6 +52,12 @@ def test_half_precision_does_not_overflow() -> None:
     assert found.type == "float16"
 
 
+def test_long_doubles_beyond_the_range_of_a_double_count_as_infinite() -> None:
+    found = column("x", np.array([1.0, np.finfo(np.longdouble).max], dtype=np.longdouble))
+    assert found.maximum == 1.0
+    assert found.n_nonfinite == (1 if np.finfo(np.longdouble).max > np.finfo(np.float64).max else 0)
+
+
 def test_spans_cover_all_or_the_start_and_the_middle() -> None:
     assert spans(10, 10) == [(0, 10)]
     assert spans(0, 10) == [(0, 0)]

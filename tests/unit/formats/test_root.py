@@ -204,7 +204,7 @@ def test_damage_never_raises(tmp_path: Path) -> None:
     whole = write_tree(tmp_path / "a.root", {"x": np.arange(1000.0), "y": ak.Array([[1, 2], []] * 500)}).read_bytes()
     generator = np.random.default_rng(1)
     path = tmp_path / "b.root"
-    for _ in range(60):
+    for _ in range(25):
         damaged = bytearray(whole)
         for position in generator.integers(4, len(whole), 20):
             damaged[position] = int(generator.integers(0, 256))

@@ -1,0 +1,219 @@
+from __future__ import annotations
+
+import json
+import os
+import pickle
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from snakemake_executor_plugin_llmagent.config import (
+    DEFAULTS,
+    KEY_VARIABLES,
+    REDACTED,
+    Keys,
+    Options,
+    read_keys,
+    remove_keys,
+    validate_options,
+)
+from snakemake_executor_plugin_llmagent.errors import ConfigError
+
+SECRET = "sk-canary-0123456789"
+HERE = Path("/project")
+
+
+def key_file(folder: Path, text: str | bytes, mode: int = 0o600) -> Path:
+    path = folder / "keys"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    path.chmod(mode)
+    return path
+
+
+# --- keys -----------------------------------------------------------------------------------------------------------
+
+
+def test_keys_come_from_the_environment() -> None:
+    keys = read_keys({"OPENAI_API_KEY": SECRET, "HOME": "/root"})
+    assert keys.get("OPENAI_API_KEY") == SECRET
+    assert keys.get("ANTHROPIC_API_KEY") is None
+    assert set(keys.values) == {"OPENAI_API_KEY"}
+
+
+def test_no_representation_shows_a_secret() -> None:
+    keys = read_keys({"OPENAI_API_KEY": SECRET})
+    assert SECRET not in f"{keys!r} {keys!s} {[keys]!r} {keys:}"
+
+
+def test_empty_variables_and_line_ends_are_no_keys() -> None:
+    keys = read_keys({"OPENAI_API_KEY": f" {SECRET}\n", "ANTHROPIC_API_KEY": " \n", "OPENAI_ADMIN_KEY": ""})
+    assert keys.values == {"OPENAI_API_KEY": SECRET}
+
+
+def test_a_key_file_in_all_its_forms(tmp_path: Path) -> None:
+    path = key_file(
+        tmp_path,
+        f"\ufeff# of the group\n\nOPENAI_API_KEY={SECRET}\r\n  export ANTHROPIC_API_KEY = '{SECRET}b'\n"
+        f'OPENAI_ADMIN_KEY="{SECRET}=c"\nANTHROPIC_AUTH_TOKEN=\n',
+    )
+    assert read_keys({}, path).values == {
+        "OPENAI_API_KEY": SECRET,
+        "ANTHROPIC_API_KEY": f"{SECRET}b",
+        "OPENAI_ADMIN_KEY": f"{SECRET}=c",
+    }
+
+
+def test_the_environment_wins_over_the_key_file(tmp_path: Path) -> None:
+    path = key_file(tmp_path, f"OPENAI_API_KEY=file-{SECRET}\nANTHROPIC_API_KEY=file-{SECRET}\n")
+    keys = read_keys({"OPENAI_API_KEY": SECRET, "ANTHROPIC_API_KEY": ""}, path)
+    assert keys.values == {"OPENAI_API_KEY": SECRET, "ANTHROPIC_API_KEY": f"file-{SECRET}"}
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o644, 0o444])
+def test_a_key_file_that_others_can_read_is_an_error(tmp_path: Path, mode: int) -> None:
+    with pytest.raises(ConfigError, match=r"can be read by other users\. Run: chmod 600 .*keys"):
+        read_keys({}, key_file(tmp_path, f"OPENAI_API_KEY={SECRET}", mode))
+
+
+@pytest.mark.parametrize(
+    "text", [f"OPENAI_API_KEY {SECRET}", f"OPENAI_KEY={SECRET}", SECRET, f"openai_api_key={SECRET}", f"={SECRET}"]
+)
+def test_a_wrong_line_is_named_without_its_secret(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError, match="Line 2 of the key file") as caught:
+        read_keys({}, key_file(tmp_path, f"# keys\n{text}\n"))
+    assert SECRET not in str(caught.value)
+
+
+def test_a_key_file_that_is_no_text_is_not_shown(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="is not a text in UTF-8") as caught:
+        read_keys({}, key_file(tmp_path, f"OPENAI_API_KEY={SECRET}".encode() + b"\xff\xfe"))
+    assert caught.value.__cause__ is None and caught.value.__suppress_context__
+
+
+def test_a_key_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read: No such file"):
+        read_keys({}, tmp_path / "none")
+    with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
+        read_keys({}, tmp_path)
+
+
+def test_redaction_takes_out_the_longest_first() -> None:
+    keys = Keys(values={"OPENAI_API_KEY": "secret", "ANTHROPIC_API_KEY": "secret-longer"})
+    assert keys.redact("a secret-longer b secret c") == f"a {REDACTED} b {REDACTED} c"
+
+
+def test_short_words_are_not_taken_for_secrets() -> None:
+    """Gateways that need no key are given `EMPTY` or `x`."""
+    assert Keys(values={"OPENAI_API_KEY": "x"}).redact("exact") == "exact"
+
+
+@given(st.text(min_size=6, max_size=20), st.text(max_size=20), st.text(max_size=20))
+def test_no_secret_survives_redaction_plain_or_in_json(secret: str, before: str, after: str) -> None:
+    keys = Keys(values={"OPENAI_API_KEY": secret})
+    whole = f"{before}{secret}{after}"
+    assert secret not in keys.redact(whole) or secret in REDACTED * 2
+    for ascii_only in (True, False):
+        in_json = keys.redact(json.dumps({"text": whole}, ensure_ascii=ascii_only))
+        assert json.dumps(secret, ensure_ascii=ascii_only)[1:-1] not in in_json or secret in REDACTED * 2
+
+
+def test_keys_are_taken_out_of_an_environment() -> None:
+    environment = {**dict.fromkeys(KEY_VARIABLES, SECRET), "PATH": "/bin"}
+    taken = remove_keys(environment, keep=["OPENAI_API_KEY", "OTHER"])
+    assert environment == {"PATH": "/bin", "OPENAI_API_KEY": SECRET}
+    assert set(taken) == set(KEY_VARIABLES) - {"OPENAI_API_KEY"}
+    assert remove_keys({}) == {}
+
+
+def test_reading_keys_leaves_this_process_alone() -> None:
+    before = dict(os.environ)
+    read_keys(os.environ)
+    assert dict(os.environ) == before
+
+
+# --- options --------------------------------------------------------------------------------------------------------
+
+CHOICES = st.builds(
+    Options,
+    model=st.sampled_from([None, "openai:a", "openai:b"]),
+    supervision=st.sampled_from([None, "full", "none"]),
+    max_attempts=st.sampled_from([None, 1, 2]),
+    timeout=st.sampled_from([None, 1.0]),
+)
+
+
+@given(CHOICES, CHOICES, CHOICES)
+def test_the_cascade(rule: Options, run: Options, default: Options) -> None:
+    chosen = rule.over(run).over(default)
+    assert chosen == rule.over(run.over(default))
+    for name in (field.name for field in fields(Options)):
+        values = [getattr(each, name) for each in (rule, run, default)]
+        assert getattr(chosen, name) == next((value for value in values if value is not None), None)
+
+
+def test_defaults_are_complete_but_for_models() -> None:
+    assert {name for name, value in vars(DEFAULTS).items() if value is None} == {"model", "coder", "supervisor"}
+    assert validate_options(DEFAULTS, HERE) == DEFAULTS
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"model": "openai:gpt-5", "coder": "anthropic:claude", "supervisor": "none"},
+        {"model": "openai:library/model:7b"},
+        {"supervision": "full", "approve": "person"},
+        {"max_attempts": 1, "timeout": 0.5},
+        {"timeout": 10},
+    ],
+)
+def test_sound_options_stay_as_they_are(options: dict[str, Any]) -> None:
+    assert validate_options(Options(**options), HERE) == Options(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"model": "gpt-5"}, "`model` has to be of the form openai:NAME, anthropic:NAME, replay:DIR, not 'gpt-5'."),
+        ({"model": "openai:"}, "not 'openai:'."),
+        ({"model": ""}, "`model` has to be of the form"),
+        ({"model": "none"}, "`model` has to be of the form"),
+        ({"coder": "opneai:gpt-5"}, "`coder` .* Did you mean 'openai'?"),
+        ({"supervisor": 5}, "`supervisor` has to be a string of the form .*, not int."),
+        ({"model": ["openai:a"]}, "not list."),
+        ({"supervision": "ful"}, "`supervision` has to be one of review, full, none, not 'ful'. Did you mean 'full'?"),
+        ({"supervision": True}, "not True."),
+        ({"supervision": ["full"]}, r"not \['full'\]."),
+        ({"approve": "persons"}, "`approve` has to be one of checks, person, .* Did you mean 'person'?"),
+        ({"max_attempts": 0}, "`max_attempts` has to be a whole number of at least 1, not 0."),
+        ({"max_attempts": -1}, "not -1."),
+        ({"max_attempts": 2.5}, "not 2.5."),
+        ({"max_attempts": "3"}, "not '3'."),
+        ({"max_attempts": True}, "not True."),
+        ({"timeout": 0}, "`timeout` has to be a time in seconds, not 0."),
+        ({"timeout": -1.0}, "not -1.0."),
+        ({"timeout": float("nan")}, "not nan."),
+        ({"timeout": float("inf")}, "not inf."),
+        ({"timeout": "1h"}, "not '1h'."),
+        ({"timeout": True}, "not True."),
+    ],
+)
+def test_wrong_options_are_named_with_what_there_is(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message.replace("?", r"\?")):
+        validate_options(Options(**options), HERE)
+
+
+def test_recordings_lie_relative_to_whoever_names_them(tmp_path: Path) -> None:
+    found = validate_options(Options(model="replay:rec", coder="replay:../x/rec", supervisor="openai:a"), tmp_path)
+    assert found.model == f"replay:{tmp_path / 'rec'}"
+    assert found.coder == f"replay:{tmp_path.parent / 'x' / 'rec'}"
+    assert found.supervisor == "openai:a"
+    assert validate_options(found, HERE) == found
+
+
+def test_options_can_be_handed_to_another_process() -> None:
+    assert pickle.loads(pickle.dumps(DEFAULTS)) == DEFAULTS
