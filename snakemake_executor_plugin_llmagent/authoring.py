@@ -134,7 +134,10 @@ def _reviewed(shop: Workshop, spec: Spec, task: Task, attempt: Attempt, brief: s
         return attempt
     if not passed and shop.supervision is not Supervision.FULL:
         return attempt
-    trial = Trial(spec=spec, job=task.job, source=source, layout=attempt.layout, execution=attempt.execution)
+    trial = Trial(
+        spec=spec, job=task.job, source=source, decisions=attempt.draft.decisions, layout=attempt.layout,
+        execution=attempt.execution,
+    )  # fmt: skip
     shop.tell(f"{shop.supervisor.model.name} reviews")
     outputs = shop.show_outputs(trial)
     review, readable = shop.supervisor.review(trial, attempt.findings, outputs, brief)

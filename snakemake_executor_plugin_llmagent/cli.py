@@ -108,8 +108,15 @@ def _rule(options: argparse.Namespace) -> AgentRule:
 
 
 def _facts(rule: AgentRule) -> tuple[dict[str, Any], Status | None]:
-    facts: dict[str, Any] = {"rule": rule.name, "script": str(rule.script), "spec": rule.spec.text,
-                             "spec_digest": rule.spec.digest, "file": rule.spec.source_file, "line": rule.spec.line}  # fmt: skip
+    spec = rule.spec
+    facts: dict[str, Any] = {
+        "rule": rule.name,
+        "script": str(rule.script),
+        "spec": spec.text,
+        "spec_digest": spec.digest,
+        "file": spec.source_file,
+        "line": spec.line,
+    }
     try:
         status = lock.status(rule.script, rule.spec.digest)
     except LockMismatch as error:
@@ -163,7 +170,8 @@ def _show(options: argparse.Namespace) -> int:
     from rich.text import Text
 
     console = Console()
-    console.print(Text(f"{facts['rule']}  ", style="bold"), Text(facts["state"], style=STYLES.get(facts["state"], "red")))
+    state = Text(facts["state"], style=STYLES.get(facts["state"], "red"))
+    console.print(Text(f"{facts['rule']}  ", style="bold"), state)
     console.print(Text(f"{facts['reason']}\n{facts['file']}, line {facts['line']}\n", style="dim"))
     console.print(Text(clean(facts["spec"]).strip() + "\n"))
     if status and status.source is not None:
@@ -242,7 +250,8 @@ def _approved(rule: AgentRule, status: Status, approval: Approval) -> Lock:
 
 def _person() -> str:
     try:
-        named = subprocess.run(["git", "config", "user.name"], capture_output=True, text=True, check=False).stdout.strip()
+        asked = subprocess.run(["git", "config", "user.name"], capture_output=True, text=True, check=False)
+        named = asked.stdout.strip()
     except OSError:
         named = ""
     return named or getpass.getuser()
@@ -268,7 +277,7 @@ def _eject(options: argparse.Namespace) -> int:
     print(clean(changes))
     if backup is not None:
         print(f"{rule.name} is a plain `script:` rule now. {backup.name} keeps the file as it was.")
-        print(f"The lock {lock.lock_path(rule.script)} still tells where the script came from; nothing reads it any more.")
+        print(f"The lock {lock.lock_path(rule.script)} tells where the script came from; nothing reads it any more.")
     return 0
 
 

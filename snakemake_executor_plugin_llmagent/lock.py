@@ -277,7 +277,9 @@ def _dumper() -> type[Any]:
     def as_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
         # As a block, a text with other line ends would not come back as it was.
         odd = any(end in text for end in "\r\x85\u2028\u2029\ufeff")
-        return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if odd else "|" if "\n" in text else None)
+        return dumper.represent_scalar(
+            "tag:yaml.org,2002:str", text, style='"' if odd else "|" if "\n" in text else None
+        )
 
     Dumper.add_representer(str, as_text)
     return Dumper

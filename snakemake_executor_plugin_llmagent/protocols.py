@@ -374,6 +374,7 @@ class Trial:
         spec: what was asked for.
         job: the job it ran for.
         source: the script.
+        decisions: what the rule left open, as the author listed it.
         layout: where its files lie; None before it ran.
         execution: what happened; None before it ran.
     """
@@ -381,6 +382,7 @@ class Trial:
     spec: Spec
     job: Job
     source: str
+    decisions: tuple[Mapping[str, object], ...] = ()
     layout: Layout | None = None
     execution: Execution | None = None
 

@@ -99,12 +99,25 @@ class Coder:
         messages = [Message(role="system", content=prompts.load("coder")), Message(role="user", content=brief)]
         if previous is not None:
             if previous.draft.source is not None:
-                messages.append(Message(role="assistant", content=fenced(previous.draft.source, "python")))
+                messages.append(
+                    Message(role="assistant", content=_as_written(previous.draft.source, previous.draft.decisions))
+                )
                 messages.append(Message(role="user", content=feedback(previous)))
             else:
                 messages[-1] = Message(role="user", content=f"{brief}\n\n{feedback(previous)}")
         reply = self.model.complete(Request(role="coder", messages=tuple(messages), max_tokens=CODER_TOKENS))
         return _read_draft(reply)
+
+
+def _as_written(source: str, decisions: Sequence[Mapping[str, Any]]) -> str:
+    """A script in the form in which it was handed in, its decisions included, so that they are not forgotten."""
+    import yaml
+
+    script = fenced(source, "python")
+    if not decisions:
+        return script
+    record = {"decisions": [dict(entry) for entry in decisions]}
+    return f"{fenced(yaml.safe_dump(record, sort_keys=False, allow_unicode=True), 'yaml')}\n\n{script}"
 
 
 def _read_draft(reply: Completion) -> Draft:
@@ -206,7 +219,7 @@ def _review_request(trial: Trial, findings: Sequence[Finding], outputs: str, bri
             "# What the rule asks for, and its inputs",
             brief,
             "# The script",
-            fenced(trial.source, "python"),
+            _as_written(trial.source, trial.decisions),
             f"# Its trial (wildcards {values})",
             "What it printed (data):",
             fenced(shorten(printed, FEEDBACK_CHARACTERS) or "(nothing)", "text"),

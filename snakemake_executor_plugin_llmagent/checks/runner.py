@@ -67,7 +67,10 @@ def main(question: str, answer: str) -> None:
         found = check(SimpleNamespace(**job))
         found = list(found) if isinstance(found, Generator) else found
     except Exception as error:
-        place = traceback.extract_tb(error.__traceback__)[-1]
+        places = traceback.extract_tb(error.__traceback__)
+        if len(places) == 1:
+            raise  # it cannot even be called with a job
+        place = places[-1]
         found = [
             f"{type(error).__name__}: {error} (in `{place.line}`, line {place.lineno} of {Path(place.filename).name})"
         ]

@@ -9,14 +9,16 @@ from functools import cache
 from importlib import metadata
 
 ANALYSIS = frozenset(
-    """
-    awkward boost-histogram cabinetry coffea correctionlib dask dask-awkward evermore fastjet fsspec fsspec-xrootd h5py
-    hepdata-lib hepstats hepunits hist iminuit jax jsonschema lightgbm lmfit matplotlib mplhep networkx numba
-    numba-stats numexpr numpy pandas particle pillow polars pyarrow pyhepmc pyhf pylhe pythia8mc pyyaml requests rich
-    scikit-learn scipy seaborn statsmodels sympy tables tabulate tensorflow tensorflow-probability torch tqdm
-    uncertainties uhi uproot vector xarray xgboost xgboost-cpu xrootd zarr zfit
-    """.split()
-)
+    {
+        "awkward", "boost-histogram", "cabinetry", "coffea", "correctionlib", "dask", "dask-awkward", "evermore",
+        "fastjet", "fsspec", "fsspec-xrootd", "h5py", "hepdata-lib", "hepstats", "hepunits", "hist", "iminuit", "jax",
+        "jsonschema", "lightgbm", "lmfit", "matplotlib", "mplhep", "networkx", "numba", "numba-stats", "numexpr",
+        "numpy", "pandas", "particle", "pillow", "polars", "pyarrow", "pyhepmc", "pyhf", "pylhe", "pythia8mc",
+        "pyyaml", "requests", "rich", "scikit-learn", "scipy", "seaborn", "statsmodels", "sympy", "tables",
+        "tabulate", "tensorflow", "tensorflow-probability", "torch", "tqdm", "uncertainties", "uhi", "uproot",
+        "vector", "xarray", "xgboost", "xgboost-cpu", "xrootd", "zarr", "zfit",
+    }
+)  # fmt: skip
 """Packages that analyses import, whoever else needs them."""
 
 _TOOLS = re.compile(

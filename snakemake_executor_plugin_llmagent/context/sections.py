@@ -105,7 +105,7 @@ def values_section(job: Job, plan: Plan) -> str:
 
 
 def _other_wildcards(job: Job, plan: Plan) -> Iterator[str]:
-    """The values that the wildcards have in the other jobs of the rule, so that a script can be written for them too."""
+    """The values that the wildcards have in the other jobs of the rule: the script is written for them too."""
     for name in list(job.wildcards)[: plan.values]:
         values = sorted({other[name] for other in job.siblings if name in other} - {job.wildcards[name]})
         if values:

@@ -12,6 +12,8 @@ from snakemake_executor_plugin_llmagent.protocols import Describe, FileDescripti
 MOST_LOOKED_AT = 8
 """How many inputs of a job are looked at, unless more differ in name or format."""
 MOST_KINDS = 24
+SHOWN_ALIKE = 2
+"""How many inputs of one name and structure are described in full: data and simulation are alike but for their ranges."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +24,7 @@ class Seen:
         item: the input.
         description: what it holds, None if it is not there.
         missing: why there is no description.
-        like: an earlier input with the same structure, None if it is the first of its kind.
+        like: an earlier input with the same name and structure, None if this one is described in full.
     """
 
     item: Item
@@ -34,7 +36,7 @@ class Seen:
 def survey(job: Job, describe: Describe) -> tuple[Seen, ...]:
     """Look at the inputs of a job, at a few representatives if they are many."""
     seen: list[Seen] = []
-    first: dict[tuple[object, ...], Item] = {}
+    alike: dict[tuple[object, ...], list[Item]] = {}
     for item in representatives(job.inputs):
         try:
             description = describe(job.real(item))
@@ -44,9 +46,10 @@ def survey(job: Job, describe: Describe) -> tuple[Seen, ...]:
         except (OSError, ValueError) as error:
             seen.append(Seen(item=item, missing=f"cannot be looked at: {error}"))
             continue
-        structure = structure_of(description)
-        twin = first.setdefault(structure, item) if description.tables and description.opened else item
-        seen.append(Seen(item=item, description=description, like=None if twin is item else twin))
+        twins = alike.setdefault((item.name, structure_of(description)), [])
+        known = len(twins) >= SHOWN_ALIKE and bool(description.tables) and bool(description.opened)
+        seen.append(Seen(item=item, description=description, like=twins[0] if known else None))
+        twins.append(item)
     return tuple(seen)
 
 

@@ -16,9 +16,9 @@ from pathlib import Path
 from types import MappingProxyType
 
 from snakemake_executor_plugin_llmagent.formats import sniff
-from snakemake_executor_plugin_llmagent.formats.clean import clean
 from snakemake_executor_plugin_llmagent.formats.contents import Contents, NotLookedAt, ReaderMissing, Unreadable
 from snakemake_executor_plugin_llmagent.protocols import FileDescription
+from snakemake_executor_plugin_llmagent.text import clean_value
 
 PROBLEM_LIMIT = 300
 """Longest account of a problem [characters]."""
@@ -102,5 +102,9 @@ def _guard(path: Path, format: str, size: int, read: Callable[[Path], Contents])
 
 def _failed(path: Path, format: str, size: int, problem: str) -> FileDescription:
     return FileDescription(
-        path=path, format=format, size_bytes=size, opened=False, problem=clean(" ".join(problem.split()), PROBLEM_LIMIT)
+        path=path,
+        format=format,
+        size_bytes=size,
+        opened=False,
+        problem=clean_value(" ".join(problem.split()), PROBLEM_LIMIT),
     )

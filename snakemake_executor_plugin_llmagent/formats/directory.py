@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from snakemake_executor_plugin_llmagent.formats.clean import clean
 from snakemake_executor_plugin_llmagent.formats.contents import Contents, left_out
 from snakemake_executor_plugin_llmagent.formats.numbers import NAME_LIMIT
 from snakemake_executor_plugin_llmagent.protocols import FileDescription, Table
+from snakemake_executor_plugin_llmagent.text import clean_value
 
 MOST_MEMBERS = 2000
 MOST_LISTED = 50
@@ -91,7 +91,7 @@ def read(path: Path, listing: Listing, describe: Callable[[Path], FileDescriptio
         describe: describes one member.
     """
     shown = listing.members[:MOST_LISTED]
-    lines = [f"{member.size_bytes:>12}  {clean(member.name, NAME_LIMIT)}" for member in shown]
+    lines = [f"{member.size_bytes:>12}  {clean_value(member.name, NAME_LIMIT)}" for member in shown]
     hidden = len(listing.members) - len(shown)
     if hidden or not listing.complete:
         lines.append(f"[… {hidden if listing.complete else f'{hidden} or more'} more files …]")
@@ -122,7 +122,7 @@ def _representatives(listing: Listing) -> list[Member]:
 
 
 def _tables(member: Member, path: Path, describe: Callable[[Path], FileDescription]) -> Iterator[Table]:
-    name = clean(member.name, NAME_LIMIT)
+    name = clean_value(member.name, NAME_LIMIT)
     real = path / member.name
     if real.is_symlink() and not real.exists():
         yield Table(name=name, kind="file", note="is a link to nothing")

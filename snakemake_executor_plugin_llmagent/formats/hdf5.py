@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from snakemake_executor_plugin_llmagent.formats.clean import clean
 from snakemake_executor_plugin_llmagent.formats.contents import Contents, left_out, need
 from snakemake_executor_plugin_llmagent.formats.numbers import (
     NAME_LIMIT,
@@ -19,6 +18,7 @@ from snakemake_executor_plugin_llmagent.formats.numbers import (
     type_name,
 )
 from snakemake_executor_plugin_llmagent.protocols import Column, Table
+from snakemake_executor_plugin_llmagent.text import clean_value
 
 MOST_DATASETS = 1000
 MOST_GROUPS = 1000
@@ -87,7 +87,9 @@ def _walk(h5py: Any, group: Any, prefix: str, found: _Found, depth: int) -> None
         link = group.get(name, getlink=True)
         if not isinstance(link, h5py.HardLink):
             # Such a link may point into another file.
-            found.odd.append(Table(name=clean(path, NAME_LIMIT), kind=type(link).__name__, note="was not followed"))
+            found.odd.append(
+                Table(name=clean_value(path, NAME_LIMIT), kind=type(link).__name__, note="was not followed")
+            )
             continue
         if found.datasets >= MOST_DATASETS or found.groups >= MOST_GROUPS:
             found.left_out += 1
@@ -115,7 +117,7 @@ def _table(h5py: Any, group: str, entries: int | None, datasets: list[Any], budg
             looked_at = min(looked_at, sum(len(piece) for piece in pieces))
         columns.extend(_columns(h5py, name, dataset, pieces))
     return Table(
-        name=clean(group, NAME_LIMIT),
+        name=clean_value(group, NAME_LIMIT),
         kind="datasets",
         entries=entries,
         columns=tuple(columns),
@@ -215,5 +217,5 @@ def _attributes(file: Any) -> str | None:
     for name in list(file.attrs)[:10]:
         value = file.attrs[name]
         text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-        parts.append(f"{clean(name, NAME_LIMIT)} = {clean(text, TITLE_LIMIT)}")
+        parts.append(f"{clean_value(name, NAME_LIMIT)} = {clean_value(text, TITLE_LIMIT)}")
     return "; ".join(parts) or None

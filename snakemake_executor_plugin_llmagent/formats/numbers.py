@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from snakemake_executor_plugin_llmagent.formats.clean import clean
 from snakemake_executor_plugin_llmagent.protocols import Column
+from snakemake_executor_plugin_llmagent.text import clean_value
 
 NAME_LIMIT = 120
 """Longest name of a column or an object that is shown [characters]."""
@@ -109,12 +109,12 @@ def column(
 
 def bare_column(name: str, type: str, *, title: str | None = None, unit: str | None = None) -> Column:
     """A column whose values were not looked at."""
-    title = clean(title, TITLE_LIMIT) if title else None
+    title = clean_value(title, TITLE_LIMIT) if title else None
     return Column(
-        name=clean(name, NAME_LIMIT),
-        type=clean(type, NAME_LIMIT),
+        name=clean_value(name, NAME_LIMIT),
+        type=clean_value(type, NAME_LIMIT),
         title=title,
-        unit=clean(unit, EXAMPLE_LIMIT) if unit else unit_in(title),
+        unit=clean_value(unit, EXAMPLE_LIMIT) if unit else unit_in(title),
     )
 
 
@@ -123,7 +123,7 @@ def examples(values: Sequence[object]) -> tuple[str, ...]:
     seen: dict[str, None] = {}
     for value in values:
         text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-        seen.setdefault(clean(text, EXAMPLE_LIMIT))
+        seen.setdefault(clean_value(text, EXAMPLE_LIMIT))
         if len(seen) == N_EXAMPLES:
             break
     return tuple(seen)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from snakemake_executor_plugin_llmagent.formats.clean import clean
 from snakemake_executor_plugin_llmagent.formats.numbers import NAME_LIMIT, TITLE_LIMIT
 from snakemake_executor_plugin_llmagent.protocols import Column, FileDescription, Table
+from snakemake_executor_plugin_llmagent.text import clean_value
 
 _WIDEST_NAME = 40
 _WIDEST_TYPE = 24
@@ -34,7 +34,7 @@ def render_description(
     lines = [f"{description.format}, {size_text(description.size_bytes)}"]
     if description.problem:
         verb = "does not open" if description.opened is False else "was not looked into"
-        lines[0] += f"; {verb}: it {clean(description.problem, TITLE_LIMIT * 2)}"
+        lines[0] += f"; {verb}: it {clean_value(description.problem, TITLE_LIMIT * 2)}"
     limit = max_ranges if ranges else 0
     seen: dict[tuple[tuple[str, str], ...], str] = {}
     for table in description.tables:
@@ -45,7 +45,9 @@ def render_description(
         lines.extend(_table(table, limit, max_columns, same))
     if description.excerpt and excerpts:
         lines.append("excerpt:")
-        lines.extend(f"  | {line}" for line in clean(description.excerpt, _EXCERPT_LIMIT, lines=True).splitlines())
+        lines.extend(
+            f"  | {line}" for line in clean_value(description.excerpt, _EXCERPT_LIMIT, lines=True).splitlines()
+        )
     return "\n".join(lines)
 
 
@@ -77,17 +79,17 @@ def number_text(value: float) -> str:
 
 
 def _table(table: Table, max_ranges: int | None, max_columns: int | None, twin: str | None) -> Iterator[str]:
-    name = f"{clean(table.name, NAME_LIMIT)!r}: " if table.name else ""
-    head = f"{name}{clean(table.kind, NAME_LIMIT)}"
+    name = f"{clean_value(table.name, NAME_LIMIT)!r}: " if table.name else ""
+    head = f"{name}{clean_value(table.kind, NAME_LIMIT)}"
     if table.entries is not None:
         head += f", {table.entries} {'entry' if table.entries == 1 else 'entries'}"
     if table.columns and table.looked_at and table.looked_at != table.entries:
         head += f", values from {table.looked_at} of them" if table.entries is not None else ", values from the head"
     yield head
     if table.note:
-        yield f"  ({clean(table.note, _NOTE_LIMIT)})"
+        yield f"  ({clean_value(table.note, _NOTE_LIMIT)})"
     if twin is not None:
-        yield f"  columns as in {clean(twin, NAME_LIMIT)!r}"
+        yield f"  columns as in {clean_value(twin, NAME_LIMIT)!r}"
         return
     shown = table.columns[:max_columns]
     yield from _columns(shown, len(shown) if max_ranges is None else max_ranges)
@@ -98,7 +100,7 @@ def _table(table: Table, max_ranges: int | None, max_columns: int | None, twin: 
 def _columns(columns: Sequence[Column], max_ranges: int) -> Iterator[str]:
     """The columns, aligned."""
     rows = [
-        (clean(column.name, NAME_LIMIT) or "(value)", clean(column.type, NAME_LIMIT), _unit(column))
+        (clean_value(column.name, NAME_LIMIT) or "(value)", clean_value(column.type, NAME_LIMIT), _unit(column))
         for column in columns
     ]
     name_width = min(_WIDEST_NAME, max((len(name) for name, _, _ in rows), default=0))
@@ -111,12 +113,12 @@ def _columns(columns: Sequence[Column], max_ranges: int) -> Iterator[str]:
         if index < max_ranges:
             cells.append(_values(column))
             if column.title:
-                cells.append(f'"{clean(column.title, TITLE_LIMIT)}"')
+                cells.append(f'"{clean_value(column.title, TITLE_LIMIT)}"')
         yield f"  {'  '.join(cells)}".rstrip()
 
 
 def _unit(column: Column) -> str:
-    return f"[{clean(column.unit, NAME_LIMIT)}]" if column.unit else ""
+    return f"[{clean_value(column.unit, NAME_LIMIT)}]" if column.unit else ""
 
 
 def _span(low: float, high: float) -> str:
@@ -140,5 +142,5 @@ def _values(column: Column) -> str:
         fewest, most = column.per_entry
         parts.append(f"{fewest if fewest == most else f'{fewest}-{most}'} per entry")
     if column.examples:
-        parts.append("such as " + ", ".join(repr(clean(text, NAME_LIMIT)) for text in column.examples))
+        parts.append("such as " + ", ".join(repr(clean_value(text, NAME_LIMIT)) for text in column.examples))
     return ", ".join(parts)

@@ -6,10 +6,10 @@ import re
 from typing import Any
 
 from snakemake_executor_plugin_llmagent.formats import spending
-from snakemake_executor_plugin_llmagent.formats.clean import clean
 from snakemake_executor_plugin_llmagent.formats.jagged import columns_of
 from snakemake_executor_plugin_llmagent.formats.numbers import TITLE_LIMIT, bare_column, spans
 from snakemake_executor_plugin_llmagent.protocols import Column, Table
+from snakemake_executor_plugin_llmagent.text import clean_value
 
 MOST_PAGE_LISTS = 32 * 1024 * 1024
 """Longer lists of pages are not read, packed [bytes]."""
@@ -43,7 +43,7 @@ def describe(ntuple: Any, name: str, budget: spending.Budget) -> Table:
         columns[index] = found or (_bare(field),)
     notes = []
     if ntuple.description:
-        notes.append(f"title {clean(ntuple.description, TITLE_LIMIT)!r}")
+        notes.append(f"title {clean_value(ntuple.description, TITLE_LIMIT)!r}")
     if len(fields) > len(listed):
         notes.append(f"{len(fields) - len(listed)} of {len(fields)} fields are not listed")
     if dark and entries:

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from snakemake_executor_plugin_llmagent.formats import rntuple, ttree
-from snakemake_executor_plugin_llmagent.formats.clean import clean
 from snakemake_executor_plugin_llmagent.formats.contents import Contents, Unreadable, left_out
 from snakemake_executor_plugin_llmagent.formats.numbers import NAME_LIMIT, TITLE_LIMIT, column, unit_in
 from snakemake_executor_plugin_llmagent.formats.spending import Budget
 from snakemake_executor_plugin_llmagent.protocols import Column, Table
+from snakemake_executor_plugin_llmagent.text import clean_value
 
 MOST_KEYS = 2000
 MOST_OBJECTS = 300
@@ -89,7 +89,7 @@ def _walk(directory: Any, prefix: str, depth: int) -> Iterator[_Place]:
 
 def _object(place: _Place, budget: Budget) -> Table:
     path, key, cycles = place
-    name, kind = clean(path, NAME_LIMIT), clean(key.fClassName, NAME_LIMIT)
+    name, kind = clean_value(path, NAME_LIMIT), clean_value(key.fClassName, NAME_LIMIT)
     size = key.data_uncompressed_bytes
     note = f"the newest of {cycles} cycles" if cycles > 1 else None
     if size > MOST_OBJECT_BYTES and "RNTuple" not in kind:
@@ -104,7 +104,7 @@ def _object(place: _Place, budget: Budget) -> Table:
         elif kind.startswith("TGraph"):
             table = _graph(key.get(), name, kind)
         elif kind == "TObjString":
-            table = Table(name=name, kind=kind, note=f"text: {clean(str(key.get()), TITLE_LIMIT)}")
+            table = Table(name=name, kind=kind, note=f"text: {clean_value(str(key.get()), TITLE_LIMIT)}")
         else:
             table = Table(name=name, kind=kind, note=_title_note(key.fTitle, path))
     except Exception as error:
@@ -112,7 +112,7 @@ def _object(place: _Place, budget: Budget) -> Table:
         table = Table(
             name=name,
             kind=kind,
-            note=clean(f"cannot be read: {type(error).__name__}: {error}", TITLE_LIMIT),
+            note=clean_value(f"cannot be read: {type(error).__name__}: {error}", TITLE_LIMIT),
         )
     return table if note is None else replace(table, note=_join(note, table.note))
 
@@ -122,7 +122,7 @@ def _join(*notes: str | None) -> str | None:
 
 
 def _title_note(title: str | None, path: str) -> str | None:
-    return f"title {clean(title, TITLE_LIMIT)!r}" if title and title != path.rpartition("/")[2] else None
+    return f"title {clean_value(title, TITLE_LIMIT)!r}" if title and title != path.rpartition("/")[2] else None
 
 
 def _histogram(histogram: Any, name: str, kind: str) -> Table:
@@ -149,8 +149,8 @@ def _histogram(histogram: Any, name: str, kind: str) -> Table:
 
 def _axis(axis: Any, label: str) -> Column:
     edges = axis.edges()
-    title = clean(axis.member("fTitle") or "", TITLE_LIMIT) or None
-    labels = tuple(clean(str(text), 40) for text in (axis.labels() or [])[:3])
+    title = clean_value(axis.member("fTitle") or "", TITLE_LIMIT) or None
+    labels = tuple(clean_value(str(text), 40) for text in (axis.labels() or [])[:3])
     widths = edges[1:] - edges[:-1]
     regular = len(widths) < 2 or abs(widths.max() - widths.min()) <= 1e-9 * abs(widths.max())
     return Column(

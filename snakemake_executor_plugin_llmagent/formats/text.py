@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from snakemake_executor_plugin_llmagent.formats.clean import clean
 from snakemake_executor_plugin_llmagent.formats.contents import Contents
 from snakemake_executor_plugin_llmagent.formats.source import (
     EXCERPT_HEAD,
@@ -16,6 +15,7 @@ from snakemake_executor_plugin_llmagent.formats.source import (
     shorten,
 )
 from snakemake_executor_plugin_llmagent.protocols import Table
+from snakemake_executor_plugin_llmagent.text import clean_value
 
 LIMIT = 256 * 1024
 """How much of a text is read [bytes]."""
@@ -39,4 +39,4 @@ def read(path: Path) -> Contents:
 
 def excerpt(text: str) -> str:
     """Head and tail of a text, fit to be shown."""
-    return clean(shorten(text), 2 * (EXCERPT_HEAD + EXCERPT_TAIL), lines=True)
+    return clean_value(shorten(text), 2 * (EXCERPT_HEAD + EXCERPT_TAIL), lines=True)

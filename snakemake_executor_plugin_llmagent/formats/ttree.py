@@ -7,10 +7,10 @@ from itertools import pairwise
 from typing import Any
 
 from snakemake_executor_plugin_llmagent.formats import spending
-from snakemake_executor_plugin_llmagent.formats.clean import clean
 from snakemake_executor_plugin_llmagent.formats.jagged import columns_of
 from snakemake_executor_plugin_llmagent.formats.numbers import TITLE_LIMIT, bare_column, spans, type_name
 from snakemake_executor_plugin_llmagent.protocols import Column, Table
+from snakemake_executor_plugin_llmagent.text import clean_value
 
 _LEAF_LIST = re.compile(r"^[\w.]+(\[[^\]]*\])*(/[A-Za-z])?(:[\w.]+(\[[^\]]*\])*(/[A-Za-z])?)*$")
 
@@ -41,7 +41,7 @@ def describe(tree: Any, name: str, kind: str, budget: spending.Budget) -> Table:
     notes = []
     title = tree.title
     if title and title != name:
-        notes.append(f"title {clean(title, TITLE_LIMIT)!r}")
+        notes.append(f"title {clean_value(title, TITLE_LIMIT)!r}")
     if len(branches) > granted:
         notes.append(f"{len(branches) - granted} of {len(branches)} branches are not listed")
     if dark and entries:

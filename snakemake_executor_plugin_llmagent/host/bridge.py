@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from snakemake_executor_plugin_llmagent.host.declared import DIGEST_PARAM
-from snakemake_executor_plugin_llmagent.protocols import Item, Job, Kind, Layout, Program
+from snakemake_executor_plugin_llmagent.protocols import Item, Job, Layout, Program
+from snakemake_executor_plugin_llmagent.spec import Kind
 
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",

@@ -75,6 +75,7 @@ class AgentRuleInfo(RuleInfo):  # type: ignore[misc]
 
     declaration: Declaration
     agent: AgentRule
+    params: Any
 
     def __copy__(self) -> AgentRuleInfo:
         copied: AgentRuleInfo = super().__copy__()
@@ -129,9 +130,7 @@ def _declare(
     for option in options:
         _check_option(where, option)
     checks = tuple(load_check(label, base) for label in _strings(where, "checks", options.pop("checks", ())))
-    documents = tuple(
-        _document(where, label, base) for label in _strings(where, "context", options.pop("context", ()))
-    )
+    documents = tuple(_document(where, label, base) for label in _strings(where, "context", options.pop("context", ())))
     try:
         chosen = validate_options(Options(**options), base=base)  # type: ignore[arg-type]
     except ConfigError as error:

@@ -265,10 +265,13 @@ class Desk:
 
     def _run_frozen(self, job: Any, agent: AgentRule, run_frozen: RunFrozen) -> None:
         before = self._status(agent)
-        clear(Path(str(path)) for path in job.output)
-        run_marked = partial(self._run_marked, run_frozen)
+        run_marked = partial(self._run_marked, job, run_frozen)
         try:
             run_marked()
+            while self._status(agent).source != before.source:
+                # Repaired meanwhile: nobody could know that the new script has to serve this job too.
+                before = self._status(agent)
+                run_marked()
             missing = [str(path) for path in job.output if not _written(job, path)]
             if missing:
                 raise WorkflowError(f"The script did not write {', '.join(missing)}.", rule=job.rule)
@@ -283,8 +286,10 @@ class Desk:
                 run_marked()
         self._passed[agent.script].append(JobTask(job, agent.script))
 
-    def _run_marked(self, run_frozen: RunFrozen) -> None:
+    def _run_marked(self, job: Any, run_frozen: RunFrozen) -> None:
         self._stop_if_cancelled()
+        # Snakemake has cleared them before the first run, but not before a second.
+        clear(Path(str(path)) for path in job.output if not (path.is_directory or path.flags.get("update")))
         with marked(self.mark()):
             run_frozen()
 

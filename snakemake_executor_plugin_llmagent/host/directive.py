@@ -73,7 +73,7 @@ class Agent(parser.Script):  # type: ignore[misc]
         Snakemake takes the source lines of the body for the rule's code, and their change for a changed program. Here
         the program is the script and the sentence has its digest, so the body counts as the line that names the rule.
         """
-        self.cmd = []
+        self.cmd: list[Any] = []
         line = _line_of_rule(self.snakefile.path, self.rulename, self.place)
         where = tokenize.TokenInfo(tokenize.NAME, "", (line, 0), (line, 0), "")
         closing = True

@@ -33,29 +33,22 @@ def ejected(agent: AgentRule) -> tuple[Path, str, str]:
 
 def _block(text: str, line: int) -> tuple[int, int]:
     """First and last line of the block that the keyword at a line opens."""
-    depth, opened = 0, False
-    last = line
+    depth, last, opened, one_line_read = 0, line, False, False
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        if token.start[0] < line:
+        if token.start[0] < line or token.type in (tokenize.NL, tokenize.COMMENT):
             continue
         if not opened:
-            if not (token.start[0] == line and token.type == tokenize.NAME and token.string == KEYWORD):
-                if token.start[0] > line:
-                    break
-                continue
-            opened = True
+            if token.start[0] > line:
+                break
+            opened = token.type == tokenize.NAME and token.string == KEYWORD
+        elif token.type == tokenize.NEWLINE:
+            last, one_line_read = token.end[0], True
         elif token.type == tokenize.INDENT:
             depth += 1
         elif token.type == tokenize.DEDENT:
             depth -= 1
-            if depth <= 0:
-                return line, last
-        elif token.type == tokenize.NEWLINE:
-            last = token.end[0]
-        elif depth == 0 and last > line and token.type not in (tokenize.NL, tokenize.COMMENT):
-            return line, last
-        elif depth == 0 and token.type == tokenize.NAME and token.start[0] > last and last >= line:
-            return line, last
+        elif one_line_read and depth <= 0:
+            break
     if not opened:
         raise ConfigError(f"Line {line} has no `{KEYWORD}:`; the file changed meanwhile.")
     return line, last

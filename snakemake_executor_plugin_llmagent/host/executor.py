@@ -66,8 +66,9 @@ class Executor(LocalExecutor):  # type: ignore[misc]
 
     def run_single_job(self, job: Any) -> Future[None]:
         """Start a job in a thread of the pool."""
+        future: Future[None]
         if self.desk is None or not is_agent_rule(job.rule):
-            future: Future[None] = super().run_single_job(job)
+            future = super().run_single_job(job)
             return future
         if job.is_shadow and not self.use_threads:
             # The child that runs the script prepares the job, and makes the shadow directory.
@@ -75,7 +76,8 @@ class Executor(LocalExecutor):  # type: ignore[misc]
             run_frozen = partial(self.cached_or_run, job, self._spawn, job, self.desk.mark)
         else:
             run_frozen = partial(self.cached_or_run, job, run_wrapper, *self.job_args_and_prepare(job))
-        return self.pool.submit(self.desk.run, job, run_frozen)
+        future = self.pool.submit(self.desk.run, job, run_frozen)
+        return future
 
     def spawn_job(self, job: Any) -> None:
         """Run a job in a Snakemake of its own, as the local executor does, but so that `cancel` finds it."""

@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from snakemake.logging import logger
-from snakemake.script import PythonScript, get_source
-from snakemake.sourcecache import SourceCache
+from snakemake.script import PythonScript
+from snakemake.sourcecache import LocalSourceFile
 
 from snakemake_executor_plugin_llmagent import lock
 from snakemake_executor_plugin_llmagent.config import KEY_VARIABLES
 from snakemake_executor_plugin_llmagent.errors import AgentError
 from snakemake_executor_plugin_llmagent.host.bridge import script_params
-from snakemake_executor_plugin_llmagent.host.declared import AgentRule, script_reference
+from snakemake_executor_plugin_llmagent.host.declared import AgentRule
 from snakemake_executor_plugin_llmagent.lock import Status
 from snakemake_executor_plugin_llmagent.sandbox.warden import TOKEN
 from snakemake_executor_plugin_llmagent.spec import State
@@ -52,7 +52,7 @@ def run_agent(
     workflow: Any, rule: str, basedir: Any, input: Any, output: Any, params: Any, wildcards: Any, threads: Any,
     resources: Any, log: Any, config: Any, conda_env: Any, conda_base_path: Any, container_img: Any,
     singularity_args: Any, env_modules: Any, bench_record: Any, jobid: Any, bench_iteration: Any, cleanup_scripts: Any,
-    shadow_dir: Any, sourcecache_path: Any, runtime_sourcecache_path: Any, runtime_paths: Any,
+    shadow_dir: Any, sourcecache_path: Any, runtime_sourcecache_path: Any, runtime_paths: Any,  # noqa: ARG001
 ) -> None:  # fmt: skip
     """The body of every agent rule: run its script, if it may run.
 
@@ -67,15 +67,12 @@ def run_agent(
     if status.state not in RUNNABLE:
         raise agent.error(not_runnable(agent, status))
     say_if_edited(agent, status)
-    here = basedir.get_path_or_uri(secret_free=True) if hasattr(basedir, "get_path_or_uri") else str(basedir)
-    cache = SourceCache(sourcecache_path, runtime_sourcecache_path)
-    path, source, _, is_local, cache_path = get_source(
-        script_reference(agent.script, here), cache, basedir, wildcards, params
-    )
+    # Snakemake's own way to read it keeps the first version for the whole run: a repaired script would never run.
+    path, source = LocalSourceFile(str(agent.script)), status.source
     AgentScript(
-        path, cache_path, source, basedir, input, output, script_params(params), wildcards, threads, resources, log,
+        path, None, source, basedir, input, output, script_params(params), wildcards, threads, resources, log,
         config, rule, conda_env, conda_base_path, container_img, singularity_args, env_modules, bench_record, jobid,
-        bench_iteration, cleanup_scripts, shadow_dir, is_local, runtime_paths,
+        bench_iteration, cleanup_scripts, shadow_dir, True, runtime_paths,
     ).evaluate()  # fmt: skip
 
 

@@ -18,7 +18,7 @@ _FORM = "openai:NAME, anthropic:NAME or replay:DIR"
 
 
 @dataclass
-class ExecutorSettings(ExecutorSettingsBase):
+class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]
     """What a person may choose for a run."""
 
     model: Optional[str] = field(

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from snakemake_executor_plugin_llmagent.errors import SandboxUnavailable
 
+_ENDING = ".llmagent"
+
 
 def _members(path: Path) -> Iterable[Path]:
     yield path
@@ -31,6 +33,8 @@ def publish(moves: Iterable[tuple[Path, Path]]) -> None:
         for near, target in ready:
             if target.is_dir() and not target.is_symlink():
                 shutil.rmtree(target)
+            elif near.is_dir():
+                target.unlink(missing_ok=True)  # a directory replaces neither a file nor a link
             near.replace(target)
     except OSError as error:
         for near, _ in ready:
@@ -60,14 +64,20 @@ def _bring_near(source: Path, target: Path) -> Path:
 
 
 def clear(targets: Iterable[Path]) -> None:
-    """Remove what a publishing that was killed left beside its targets."""
+    """Remove outputs, and what a publishing that was killed left beside them."""
     for target in targets:
         _discard(_near(target))
+        _discard(target)
 
 
 def _near(target: Path) -> Path:
     """The hidden name; always the same one, so that a leftover can be found."""
-    return target.with_name(f".{target.name[:200]}.llmagent")
+    return target.with_name(f".{target.name[:200]}{_ENDING}")
+
+
+def is_being_published(name: str) -> bool:
+    """Whether a file's name is such a hidden name."""
+    return name.startswith(".") and name.endswith(_ENDING)
 
 
 def _discard(path: Path) -> None:

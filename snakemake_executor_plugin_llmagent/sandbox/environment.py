@@ -18,6 +18,7 @@ ALLOWED = frozenset(
 )  # fmt: skip
 """Names that a script may see: where programs and libraries lie, and the language."""
 
+
 def clean_environment(
     outer: Mapping[str, str], *, home: Path, scratch: Path, cache: Path, token: str, added: Mapping[str, str]
 ) -> dict[str, str]:

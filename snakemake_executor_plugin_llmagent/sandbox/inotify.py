@@ -43,8 +43,10 @@ class InputWatch:
         self._descriptor = libc.inotify_init1(_IN_NONBLOCK | _IN_CLOEXEC)
         if self._descriptor < 0:
             return self
-        for name, real in self._inputs:
-            for place in self._places(name, real):
+        # Listing a directory opens it: all are listed before any is watched.
+        places = [(name, list(self._places(name, real))) for name, real in self._inputs]
+        for name, found in places:
+            for place in found:
                 watch = libc.inotify_add_watch(self._descriptor, os.fsencode(place), _IN_OPEN | _IN_ACCESS)
                 if watch >= 0:
                     self._names.setdefault(watch, set()).add(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -48,6 +49,12 @@ def run(
     """Run a command, its output going to a file, and leave no process of it behind.
 
     Args:
+        command: program and arguments.
+        directory: where it runs.
+        environment: its environment, the mark included.
+        log: the file that its output goes to.
+        limits: what it may use.
+        cancelled: set when it has to end.
         tick: called several times a second while it runs.
 
     Returns:
@@ -111,10 +118,8 @@ def _wait(
 def end_all(process: subprocess.Popen[bytes], token: str) -> None:
     """Kill a process, its group and every process that carries the trial's mark, until none is left."""
     for _ in range(50):
-        try:
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # the group is gone already
             os.killpg(process.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            pass  # the group is gone already
         left = end_marked(f"{TOKEN}={token}")
         if process.returncode is None:
             process.wait()

@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from snakemake_executor_plugin_llmagent.sandbox.collect import is_being_published
+
 SKIPPED = frozenset({".snakemake", ".git", "__pycache__", ".venv", ".pixi", "node_modules"})
 MAX_FILES = 50_000
 """Larger projects are not compared: it would take longer than the script."""
@@ -29,7 +31,7 @@ def take(root: Path, also: Iterable[Path] = ()) -> Snapshot | None:
             if entry.is_dir(follow_symlinks=False):
                 if entry.name not in SKIPPED:
                     pending.append(Path(entry.path))
-            else:
+            elif not is_being_published(entry.name):
                 with contextlib.suppress(OSError):  # another job's temporary file, gone meanwhile
                     _note(snapshot, Path(entry.path), entry.stat(follow_symlinks=False))
         if len(snapshot) > MAX_FILES:

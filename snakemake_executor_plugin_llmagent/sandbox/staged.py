@@ -22,6 +22,8 @@ from snakemake_executor_plugin_llmagent.text import clean, shorten
 
 LOG_CHARACTERS = 16_000
 """How much of what a script printed is kept in an execution [characters]."""
+LINE_CHARACTERS = 1_000
+"""How much of one line is kept [characters]; Snakemake's lines in front of a script hold whole pickled objects."""
 ROOM_BYTES = 1 << 20
 """Where not even this much can be written, the disk is full [bytes]."""
 
@@ -158,4 +160,6 @@ def _readable_log(log: Path, names: _Names) -> str:
         if size > len(data):
             handle.seek(max(len(data), size - LOG_CHARACTERS * 2))
             data += b"\n[...]\n" + handle.read()
-    return shorten(clean(names.apply(data.decode("utf-8", errors="replace"))), LOG_CHARACTERS)
+    text = clean(names.apply(data.decode("utf-8", errors="replace")))
+    lines = (line if len(line) <= LINE_CHARACTERS else f"{line[:LINE_CHARACTERS]} [...]" for line in text.split("\n"))
+    return shorten("\n".join(lines), LOG_CHARACTERS)

@@ -1,4 +1,4 @@
-"""Benchmarks, each as a ratio within one run. `python -m tests.benchmarks [NAME...]`; nothing here fails for being slow.
+"""Benchmarks, each as a ratio within one run: `python -m tests.benchmarks [NAME...]`. None fails for being slow.
 
 | name | compares | aim |
 |---|---|---|
@@ -39,8 +39,10 @@ main()
 
 def measure(name: str, first: Callable[[], None], second: Callable[[], None], pairs: int = PAIRS) -> float:
     """Run two things in turn, after one warm-up of each; prints and returns the median of the ratios of wall times."""
-    first(), second()
-    ratios, times = [], ([], [])  # type: tuple[list[float], tuple[list[float], list[float]]]
+    first()
+    second()
+    ratios: list[float] = []
+    times: tuple[list[float], list[float]] = ([], [])
     for number in range(pairs):
         pair = [(0, first), (1, second)]
         seconds = [0.0, 0.0]
@@ -52,7 +54,8 @@ def measure(name: str, first: Callable[[], None], second: Callable[[], None], pa
         ratios.append(seconds[0] / seconds[1])
     ratio = statistics.median(ratios)
     medians = " against ".join(f"{statistics.median(column):.3f} s" for column in times)
-    print(f"{name}: ratio {ratio:.3f} (from {min(ratios):.3f} to {max(ratios):.3f} in {pairs} pairs; {medians})", flush=True)
+    spread = f"from {min(ratios):.3f} to {max(ratios):.3f} in {pairs} pairs"
+    print(f"{name}: ratio {ratio:.3f} ({spread}; {medians})", flush=True)
     return ratio
 
 
@@ -97,15 +100,18 @@ def startup(root: Path) -> None:
     with_plugin = HIDDEN.format(root="/nowhere")
 
     def run(code: str, *arguments: str) -> Callable[[], None]:
-        command = (sys.executable, "-c", code, *arguments)
-        return lambda: subprocess.run(command, cwd=project.root, capture_output=True, check=True) and None
+        def once() -> None:
+            subprocess.run((sys.executable, "-c", code, *arguments), cwd=project.root, capture_output=True, check=True)
+
+        return once
 
     known = subprocess.run(
         (sys.executable, "-c", without, "--help"), cwd=project.root, capture_output=True, text=True, check=True
     ).stdout
     assert "--llmagent-model" not in known, "the plugin could not be hidden"
     for title, arguments in (("--version", ("--version",)), ("dry-run", ("-n", "--quiet", "all"))):
-        measure(f"startup, snakemake {title}, installed against not", run(with_plugin, *arguments), run(without, *arguments), 15)
+        first, second = run(with_plugin, *arguments), run(without, *arguments)
+        measure(f"startup, snakemake {title}, installed against not", first, second, 15)
 
 
 def frozen(root: Path) -> None:

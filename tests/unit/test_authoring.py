@@ -2,9 +2,8 @@ from __future__ import annotations
 
 import json
 import sys
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +26,9 @@ from snakemake_executor_plugin_llmagent.protocols import (
 )
 from snakemake_executor_plugin_llmagent.roles import Attempt, Coder, Draft, Supervisor
 from snakemake_executor_plugin_llmagent.sandbox import layout
-from snakemake_executor_plugin_llmagent.sandbox.process import Limits
-from snakemake_executor_plugin_llmagent.sandbox.staged import StagedSandbox
-from snakemake_executor_plugin_llmagent.sandbox.warden import Warden
 from snakemake_executor_plugin_llmagent.session import Session
 from snakemake_executor_plugin_llmagent.spec import Document
+from tests.unit.conftest import MakeSandbox
 from tests.unit.support import APPROVE, REVISE, FileTask, Scripted, a_job, a_spec, an_execution, fenced, names
 
 USES = "data, fit = snakemake.input.data, snakemake.output.fit"
@@ -347,8 +344,6 @@ def test_what_ends_a_session_leaves_no_stage(tmp_path: Path, task: FileTask, fai
 
 
 def test_a_reviewer_who_cannot_be_reached_leaves_no_stage(tmp_path: Path, task: FileTask) -> None:
-    from dataclasses import replace
-
     shop = Shop(tmp_path, FakeSandbox({}), draft("one"), reviews=[])
     workshop = replace(shop.workshop, supervisor=Supervisor(Broken()))
     with pytest.raises(ModelUnavailable):
@@ -393,8 +388,7 @@ def test_the_author_starts_from_the_script_that_failed(tmp_path: Path, task: Fil
 
 def test_a_repaired_script_must_pass_where_the_old_one_did(tmp_path: Path, task: FileTask) -> None:
     others = [other_task(tmp_path, "ggf"), other_task(tmp_path, "vbf")]
-    table = {"one": [Behaviour(), Behaviour(), Behaviour(files={})], "two": Behaviour()}
-    sandbox = FakeSandbox(table)
+    sandbox = FakeSandbox({"one": [Behaviour(), Behaviour(), Behaviour(files={})], "two": Behaviour()})
     shop = Shop(tmp_path, sandbox, draft("one"), draft("two"), reviews=[APPROVE])
     attempt = author(shop.workshop, a_spec(), task, others=others)
     assert attempt.number == 2
@@ -423,20 +417,12 @@ def test_what_was_wrong_with_a_reply_is_told_once(tmp_path: Path, task: FileTask
 # --- with the real sandbox ------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def staged(tmp_path: Path) -> StagedSandbox:
-    return StagedSandbox(
-        outer={"PATH": "/usr/bin:/bin"}, cache=tmp_path / "cache", limits=Limits(seconds=60), warden=Warden(),
-        cancelled=threading.Event(),
-    )  # fmt: skip
-
-
-def test_authoring_with_real_scripts(tmp_path: Path, task: FileTask, staged: StagedSandbox) -> None:
-    crashes = fenced("import os\nprint(os.listdir('results'))\nraise KeyError(snakemake.input.data, snakemake.output.fit)")
+def test_authoring_with_real_scripts(tmp_path: Path, task: FileTask, make_sandbox: MakeSandbox) -> None:
+    crashes = fenced("import os\n\nraise KeyError(snakemake.input.data, snakemake.output.fit)")
     invents = fenced("snakemake.input.data\nopen(snakemake.output.fit, 'w').write('125.1')")
     relies = fenced("open(snakemake.input.data).read(), snakemake.output.fit")
     right = fenced("open(snakemake.output.fit, 'w').write(open(snakemake.input.data).read().split()[1])")
-    shop = Shop(tmp_path, staged, crashes, invents, relies, right, reviews=[APPROVE])
+    shop = Shop(tmp_path, make_sandbox(), crashes, invents, relies, right, reviews=[APPROVE])
     attempt = author(shop.workshop, a_spec(), task)
     assert shop.attempts == [["run.failed"], ["input.unopened"], ["output.missing"], []]
     assert "line 3" in shop.coder.asked[1].messages[-1].content
@@ -446,9 +432,9 @@ def test_authoring_with_real_scripts(tmp_path: Path, task: FileTask, staged: Sta
 
 
 def test_a_script_that_was_there_before_is_tried_as_it_is(
-    tmp_path: Path, task: FileTask, staged: StagedSandbox
+    tmp_path: Path, task: FileTask, make_sandbox: MakeSandbox
 ) -> None:
-    shop = Shop(tmp_path, staged)
+    shop = Shop(tmp_path, make_sandbox())
     source = "open(snakemake.output.fit, 'w').write(open(snakemake.input.data).read())\n"
     attempt = try_out(shop.workshop, a_spec(), task, Draft(source=source), number=0)
     assert attempt.accepted and attempt.number == 0

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
 import threading
 from datetime import datetime
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snakemake_executor_plugin_llmagent import session as sessions
@@ -29,10 +30,9 @@ def test_events_are_lines_with_version_and_time(tmp_path: Path) -> None:
     assert second["folder"] == str(tmp_path)
 
 
+@settings(max_examples=40)
 @given(st.text(st.characters(), max_size=40))
 def test_any_text_can_be_told_and_read_back(text: str) -> None:
-    import tempfile
-
     with tempfile.TemporaryDirectory() as folder:
         session = Session(Path(folder, "s"))
         session.event("call", text=text)
@@ -62,14 +62,17 @@ def test_sessions_of_many_threads_have_folders_of_their_own(tmp_path: Path) -> N
 
 def test_events_of_many_threads_stay_whole(tmp_path: Path) -> None:
     session = Session(tmp_path / "s")
-    threads = [
-        threading.Thread(target=lambda n=n: [session.event("e", n=n, pad="x" * 3000) for _ in range(5)]) for n in range(4)
-    ]
+
+    def tell(number: int) -> None:
+        for _ in range(5):
+            session.event("e", n=number, pad="x" * 3000)
+
+    threads = [threading.Thread(target=tell, args=(number,)) for number in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(str(event["n"]) for event in events(session)) == sorted("01234"[:4] * 5)
+    assert sorted(str(event["n"]) for event in events(session)) == sorted("0123" * 5)
 
 
 def test_no_secret_reaches_the_disk(tmp_path: Path) -> None:
@@ -96,7 +99,7 @@ def test_the_digest_is_that_of_the_events_so_far(tmp_path: Path) -> None:
     assert session.digest == hashlib.sha256((session.directory / "events.jsonl").read_bytes()).hexdigest() != empty
 
 
-def test_what_happened_is_there_when_the_process_dies(tmp_path: Path, monkeypatch: object) -> None:
+def test_what_happened_is_there_when_the_process_dies(tmp_path: Path) -> None:
     """An event is on disk before the next thing happens."""
     session = Session(tmp_path / "s")
     session.event("begin")

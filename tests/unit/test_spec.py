@@ -15,7 +15,7 @@ SLOTS = st.builds(
     Slot,
     name=NAMES,
     kind=st.sampled_from(Kind),
-    suffixes=st.lists(st.sampled_from([".root", ".json", ".png"]), unique=True, max_size=2).map(lambda s: tuple(sorted(s))),
+    suffixes=st.sampled_from([(), (".root",), (".json",), (".json", ".root")]),
 )
 DOCUMENTS = st.builds(
     Document, label=st.text("abc./:", min_size=1, max_size=6), path=st.just(Path("notes.md")), text=st.text(max_size=20)

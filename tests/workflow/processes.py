@@ -35,7 +35,7 @@ def seconds_until_gone(root: Path, limit: float = 10.0) -> float:
             for pid in left:
                 os.kill(pid, signal.SIGKILL)
             raise AssertionError(f"still running after {limit:g} s: {left}")
-        time.sleep(0.02)
+        time.sleep(0.05)
     return time.monotonic() - started
 
 
@@ -45,7 +45,7 @@ def wait_for(true: Callable[[], object], what: str, limit: float = 90.0) -> None
     while not true():
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {limit:g} s: {what}")
-        time.sleep(0.02)
+        time.sleep(0.05)
 
 
 def leftovers(root: Path) -> list[str]:

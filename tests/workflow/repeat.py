@@ -1,5 +1,7 @@
-"""Run Snakemake's command many times in one process: `python repeat.py`, with JSON `[[directory, arguments], ...]` on
-stdin, prints JSON `[[exit status, output], ...]`. Starting Snakemake takes most of the time of a short run.
+"""Run a command many times in one process, because starting takes most of the time of a short run.
+
+`python repeat.py snakemake` (or `llmagent`), with JSON `[[directory, arguments], ...]` on stdin, prints JSON
+`[[exit status, output], ...]`.
 """
 
 from __future__ import annotations
@@ -14,12 +16,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 
-def repeat(runs: Sequence[tuple[Path, Sequence[str]]], environment: Mapping[str, str]) -> list[tuple[int, str]]:
-    """Exit status and output of Snakemake, for each directory and arguments."""
+def repeat(
+    runs: Sequence[tuple[Path, Sequence[str]]], environment: Mapping[str, str], command: str = "snakemake"
+) -> list[tuple[int, str]]:
+    """Exit status and output of a command, for each directory and arguments."""
     question = json.dumps([(str(directory), list(arguments)) for directory, arguments in runs])
     done = subprocess.run(
-        (sys.executable, __file__), input=question, env=dict(environment), capture_output=True, text=True, timeout=240,
-        check=False,
+        (sys.executable, __file__, command), input=question, env=dict(environment), capture_output=True, text=True,
+        timeout=240, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return [(status, output) for status, output in json.loads(done.stdout)]
@@ -43,6 +47,9 @@ def _captured(sink: int) -> Iterator[None]:
 def _main() -> None:
     from snakemake.cli import main
 
+    from snakemake_executor_plugin_llmagent import cli
+
+    commands = {"snakemake": main, "llmagent": lambda arguments: sys.exit(cli.main(arguments))}
     answers = []
     for directory, arguments in json.load(sys.stdin):
         os.chdir(directory)
@@ -50,7 +57,7 @@ def _main() -> None:
         with tempfile.TemporaryFile() as sink:
             with _captured(sink.fileno()):
                 try:
-                    main(arguments)
+                    commands[sys.argv[1]](arguments)
                 except SystemExit as end:
                     status = end.code
             sink.seek(0)

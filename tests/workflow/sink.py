@@ -185,7 +185,7 @@ ruleorder: second > first
 
 onsuccess: print("all went well")
 '''
-FAILING = '''
+FAILING = """
 rule all:
     input: "good.txt", "bad.txt", "worse.txt"
 
@@ -203,7 +203,7 @@ rule worse:
     script: "worse.py"
 
 onerror: print("something failed")
-'''
+"""
 
 
 def write(project: Project) -> None:
@@ -212,30 +212,42 @@ def write(project: Project) -> None:
     project.write("config.yaml", "word: configured\n")
     project.write("in_a.txt", "1\n2\n")
     project.write("in_b.txt", "x\ny\n")
-    project.write("rules/more.smk", """
+    project.write(
+        "rules/more.smk",
+        """
         rule included:
             input: "in_a.txt"
             output: "out/included.txt"
             script: "scripts/sh.sh"
-    """)
-    project.write("rules/part/Snakefile", """
+    """,
+    )
+    project.write(
+        "rules/part/Snakefile",
+        """
         rule part:
             output: "out/part.txt"
             shell: "echo part > {output}"
-    """)
-    project.write("scripts/py.py", """
+    """,
+    )
+    project.write(
+        "scripts/py.py",
+        """
         import json
         seen = {"params": snakemake.params.deep, "threads": snakemake.threads, "weird": snakemake.resources.weird,
                 "keys": sorted(snakemake.params.keys()), "config": snakemake.config}
         json.dump(seen, open(snakemake.output[0], "w"))
-    """)
+    """,
+    )
     copying = 'cat "${snakemake_input[0]}" > "${snakemake_output[0]}"\n'
     project.write("scripts/sh.sh", copying)
     project.write("rules/scripts/sh.sh", copying)
-    project.write("wrappers/copy/wrapper.py", """
+    project.write(
+        "wrappers/copy/wrapper.py",
+        """
         from snakemake.shell import shell
         shell("cp {snakemake.input} {snakemake.output}")
-    """)
+    """,
+    )
     project.write("wrappers/copy/environment.yaml", "channels: [nodefaults]\ndependencies: [python]\n")
     project.snakefile(FAILING, "Failing")
     project.write("worse.py", "open(snakemake.output[0], 'w').write('half')\nraise ValueError('worse')\n")

@@ -101,12 +101,15 @@ def written(project: Project) -> Project:
     project.write("in.csv", "x,y\n1,2\n")
     project.write("spec.md", "sum column x\n")
     project.write("note.md", "a note\n")
-    project.write("part/Snakefile", """
+    project.write(
+        "part/Snakefile",
+        """
         rule deep:
             input: "in.csv"
             output: "part.json"
             agent: "look deep"
-    """)
+    """,
+    )
     return project
 
 

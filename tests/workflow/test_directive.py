@@ -142,12 +142,15 @@ def test_spellings(project: Project) -> None:
     project.write("checks/own.py", CHECKS)
     project.write("rules/sub/specs/more.md", "count rows\n")
     project.write("rules/sub/notes.md", "a note of the included file\n")
-    project.write("rules/sub/more.smk", """
+    project.write(
+        "rules/sub/more.smk",
+        """
         rule more:
             input: "in.csv"
             output: "out/more.json"
             agent: spec_file="specs/more.md", context="notes.md"
-    """)
+    """,
+    )
     found = rules(project)
     assert {name: rule["spec"] for name, rule in found.items()} == {
         "one": "sum column x",
@@ -246,19 +249,25 @@ rule scale:
 def test_modules(project: Project) -> None:
     project.snakefile(MODULES)
     project.write("parts/one/Snakefile", PART)
-    project.write("parts/one/more.smk", """
+    project.write(
+        "parts/one/more.smk",
+        """
         rule pick:
             input: "data/in.csv"
             output: "out/picked.json"
             agent: "pick column x"
-    """)
-    project.write("parts/one/nested/Snakefile", """
+    """,
+    )
+    project.write(
+        "parts/one/nested/Snakefile",
+        """
         rule deep:
             input: "data/in.csv"
             output: "out/nested.json"
             params: config["word"]
             agent: "look deep"
-    """)
+    """,
+    )
     project.write("first/data/in.csv", "x\n1\n")
     project.write("second/data/in.csv", "x\n2\n")
     found = {name: Path(rule["script"]).relative_to(project.root) for name, rule in rules(project).items()}
@@ -295,3 +304,58 @@ def test_modules(project: Project) -> None:
         ["note", "'m'"], ["deep", "{'a': [1, 2]}"], ["more", "None"],
     ]  # fmt: skip
     assert project.json("own/a_too.json")["contents"] == ["x\n2\n"]
+
+
+def test_each_script_has_one_spec(project: Project) -> None:
+    """Rules of one name from several files of a folder, and a rule named as another file's, do not share a script."""
+    project.snakefile("""
+        module first:
+            snakefile: "rules/first.smk"
+        module second:
+            snakefile: "rules/second.smk"
+        module third:
+            snakefile: "beside.smk"
+
+        use rule * from first as first_*
+        use rule * from second as second_*
+        use rule * from third as third_*
+
+        rule fit:
+            output: "fit.json"
+            agent: "fit"
+
+        use rule fit as plot with:
+            output: "fit.yaml"
+    """)
+    for name in ("first", "second"):
+        project.write(
+            f"rules/{name}.smk",
+            f"""
+            rule fit:
+                output: "{name}.json"
+                agent: "fit {name}"
+
+            rule same:
+                output: "{name}_same.json"
+                agent: "the same"
+        """,
+        )
+    project.write(
+        "beside.smk",
+        """
+        rule plot:
+            output: "plot.json"
+            agent: "plot"
+    """,
+    )
+    found = rules(project)
+    scripts = {name: Path(rule["script"]).relative_to(project.root) for name, rule in found.items()}
+    digests: dict[Path, set[str]] = {}
+    for name, rule in found.items():
+        digests.setdefault(scripts[name], set()).add(rule["spec_digest"])
+    assert all(len(held) == 1 for held in digests.values()), scripts
+    assert scripts["first_fit"] == Path("rules/agents/fit.py")
+    assert scripts["second_fit"] == Path("rules/agents/second_fit.py")
+    assert scripts["first_same"] == scripts["second_same"] == Path("rules/agents/same.py")
+    assert scripts["third_plot"] == Path("agents/plot.py")
+    assert scripts["plot"].name.startswith("plot-")

@@ -11,7 +11,7 @@ import pytest
 from tests.workflow.project import Project
 from tests.workflow.repeat import repeat
 
-RULE = '''\
+RULE = """\
 rule other:
     output: "other.txt"
     shell: "touch {output}"
@@ -25,7 +25,7 @@ rule total:
 rule last:
     output: "last.txt"
     shell: "touch {output}"
-'''
+"""
 LINE = 8
 CASES = {
     "unknown option": ('"sum x", max_attempt=3', "no option `max_attempt`. Did you mean `max_attempts`?"),
@@ -97,9 +97,7 @@ def test_wrong_declarations(project: Project) -> None:
         (folder / "Snakefile").write_text(RULE.replace("AGENT", agent))
         runs.append((folder, ["--cores", "1"]))
     wrong = []
-    for (name, (_, text)), (status, output) in zip(
-        CASES.items(), repeat(runs, project.environment()), strict=True
-    ):
+    for (name, (_, text)), (status, output) in zip(CASES.items(), repeat(runs, project.environment()), strict=True):
         wrong += unclear(status, output, str(project.root / re.sub(r"\W", "_", name) / "Snakefile"), LINE, text)
     assert not wrong, "\n".join(wrong)
     assert not list(project.root.rglob("*.txt"))

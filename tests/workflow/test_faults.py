@@ -137,7 +137,7 @@ def closed_port() -> Iterator[str]:
 
 @pytest.mark.parametrize(("provider", "other"), [("openai", "anthropic"), ("anthropic", "openai")])
 def test_models_in_trouble(table: Project, provider: str, other: str) -> None:
-    cases = {
+    cases: dict[str, tuple[Turns, Turns, int, int, str]] = {
         **CASES,
         "garbage": (
             [garbage()],
@@ -458,3 +458,45 @@ def test_embedded_in_a_program(table: Project) -> None:
     assert done, done.output
     assert "CHANGED []" in done.output
     assert table.json("out.json") == {"total": 4.0}
+
+
+def test_a_job_overtaken_by_a_repair_runs_again(table: Project) -> None:
+    # `slow` starts with the old script and is still at work when `odd` has it repaired.
+    table.snakefile(
+        """
+        rule total:
+            input: "{kind}.csv"
+            output: "{kind}.json"
+            params: pace=lambda wildcards: f"{wildcards.kind}.pace"
+            agent: "sum column x of {kind}"
+        """
+    )
+    for kind in ("first", "slow"):
+        table.write(f"{kind}.csv", "x,y\n1,2\n3,4\n")
+    table.write("odd.csv", "energy,y\n1,2\n3,4\n")
+    waits = "import pathlib, time\nwhile pathlib.Path(snakemake.params.pace).exists():\n    time.sleep(0.05)\n"
+    marks = '\npathlib.Path(snakemake.output[0]).open("a").write(" ")\n'
+    mended = waits + SUM.replace('row["x"]', 'row["x" if "x" in row else "energy"]') + marks
+
+    def answer(asked: Asked) -> str:
+        if asked.role == "supervisor":
+            return APPROVE
+        return fenced(mended if "KeyError: 'x'" in asked.text else waits + SUM)
+
+    with ScriptedModel(answer) as server:
+        table.uses(server)
+        assert table.run("first.json")
+        pace = table.write("slow.pace", "")
+        before = table.read("agents/total.py")
+        process = table.start(
+            "--executor", "llmagent", "--llmagent-model", "openai:scripted", "--cores", "2", "slow.json", "odd.json"
+        )  # fmt: skip
+        try:
+            wait_for(lambda: table.read("agents/total.py") != before or process.poll() is not None, "the repair", 20)
+            assert process.poll() is None
+            pace.unlink()
+            output, _ = process.communicate(timeout=120)
+            assert process.returncode == 0, output
+        finally:
+            end(process)
+    assert table.read("odd.json") == table.read("slow.json") == '{"total": 4.0} '

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
+import os
 import re
+import shutil
 import stat
+
+import pytest
 
 from tests.loopback import ScriptedModel
 from tests.workflow.project import Project
@@ -155,13 +161,13 @@ def test_files(project: Project) -> None:
     assert project.json("out/unpacked.json")["input"] == [
         ["first", "in_a.csv"], ["others", "in_b.csv in_a.csv"], ["extra", "in_b.csv"],
     ]  # fmt: skip
-    odd = dict(map(tuple, project.json("out/odd.json")["params"]))  # type: ignore[arg-type]
+    odd = dict(map(tuple, project.json("out/odd.json")["params"]))
     assert odd == {
         None: "'positional x'",
         "nothing": "None",
         "path": "PosixPath('some/where')",
         "deep": "{'a': [1, 2.5, None], 'b': {'c': (1, 'two')}}",
-        "quotes": repr("it's \"quoted\" \\ and\nbroken"),
+        "quotes": repr('it\'s "quoted" \\ and\nbroken'),
         "many": "['a', 'b']",
         "number": "inf",
         "flag": "True",
@@ -182,7 +188,7 @@ onsuccess: print("all went well")
 rule all:
     input:
         "out/quick.json", "out/shadow_minimal.json", "out/shadow_shallow.json", "out/measured.json",
-        "out/tuned.json", "out/grouped.json", "out/deployed.json", "out/cached.json"
+        "out/tuned.json", "out/grouped.json", "out/deployed.json"
 
 rule quick:
     input: "in.csv"
@@ -234,13 +240,6 @@ rule deployed:
     conda: "envs/none.yaml"
     container: "docker://nowhere/none"
     agent: "be deployed"
-
-rule cached:
-    input: "in.csv"
-    output: "out/cached.json"
-    params: depth=1
-    cache: True
-    agent: "be cached"
 """
 
 
@@ -248,10 +247,7 @@ def test_jobs(project: Project) -> None:
     project.snakefile(JOBS)
     project.write("in.csv", "x\n1\n")
     project.write("envs/none.yaml", "channels: [nodefaults]\ndependencies: [python]\n")
-    store = project.root.parent / "store"
-    store.mkdir()
-    project.env["SNAKEMAKE_OUTPUT_CACHE"] = str(store)
-    names = ["quick", "shadow_minimal", "shadow_shallow", "measured", "tuned", "grouped", "deployed", "cached"]
+    names = ["quick", "shadow_minimal", "shadow_shallow", "measured", "tuned", "grouped", "deployed"]
     with ScriptedModel(by_rule()) as server:
         lives(project, server, *(f"out/{name}.json" for name in names))
         coders = [rule_of(request) for request in server.requests if request.role == "coder"]
@@ -265,3 +261,84 @@ def test_jobs(project: Project) -> None:
     assert {path.name for path in project.root.iterdir()} == {
         "Snakefile", "in.csv", "envs", "out", "logs", "benchmarks", "agents", ".snakemake",
     }  # fmt: skip
+
+
+CACHED = """
+rule one:
+    output: "one.json"
+    cache: True
+    agent: "write one"
+
+rule two:
+    output: "two.json"
+    cache: True
+    agent: "write two"
+"""
+
+
+def test_cache_between_workflows(project: Project) -> None:
+    store = project.root.parent / "store"
+    store.mkdir()
+    project.env["SNAKEMAKE_OUTPUT_CACHE"] = str(store)
+    project.snakefile(CACHED)
+    with ScriptedModel(by_rule()) as server:
+        project.uses(server)
+        done = project.run("one.json", "two.json", "--cache")
+        assert done, done.output
+        assert len(server.requests) == 4
+    assert len(list(store.iterdir())) == 2
+    assert {project.json(f"{name}.json")["rule"] for name in ("one", "two")} == {"one", "two"}
+
+    # Another workflow with the same scripts takes the outputs and runs nothing.
+    other = Project(project.root.parent / "other", {"SNAKEMAKE_OUTPUT_CACHE": str(store)})
+    shutil.copytree(project / "agents", other / "agents")
+    other.snakefile(CACHED)
+    for executor in ("local", "llmagent"):
+        done = other.snakemake("one.json", "two.json", "--executor", executor, "--cache")
+        assert done, done.output
+        for name in ("one", "two"):
+            assert (other / f"{name}.json").is_symlink()
+            assert other.json(f"{name}.json")["rule"] == name
+            (other / f"{name}.json").unlink()
+
+    # Another script makes another entry.
+    (other / "agents/one.py").write_text(other.read("agents/one.py") + "# by hand\n")
+    done = other.snakemake("one.json", "two.json", "--executor", "llmagent", "--cache")
+    assert done, done.output
+    assert len(list(store.iterdir())) == 3
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("snakemake_executor_plugin_cluster_generic") is None,
+    reason="needs snakemake-executor-plugin-cluster-generic",
+)
+def test_frozen_under_another_executor(project: Project) -> None:
+    project.snakefile("""
+        rule all:
+            input: "out/a.json", "out/b.json"
+
+        rule one:
+            input: "in.csv"
+            output: "out/{kind}.json"
+            params: depth=1
+            retries: 1
+            agent: "sum column x"
+    """)
+    project.write("in.csv", "x\n1\n")
+    project.env["PYTHONPATH"] = os.environ.get("PYTHONPATH", "")
+    with ScriptedModel(by_rule()) as server:
+        project.uses(server)
+        done = project.run()
+        assert done, done.output
+    first = {kind: project.read(f"out/{kind}.json") for kind in "ab"}
+    for kind in first:
+        (project / f"out/{kind}.json").unlink()
+    submit = ("--executor", "cluster-generic", "--cluster-generic-submit-cmd", "bash", "--jobs", "1")
+    done = project.snakemake(*submit)
+    assert done, done.output
+    for kind, text in first.items():
+        assert project.json(f"out/{kind}.json")["contents"] == json.loads(text)["contents"]
+    (project / "agents/one.py").unlink()
+    (project / "out/a.json").unlink()
+    done = project.snakemake(*submit)
+    assert done.returncode == 1

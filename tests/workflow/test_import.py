@@ -47,7 +47,10 @@ print(json.dumps(sorted(set(sys.modules) - before)))
 @pytest.mark.parametrize(
     "first",
     [
-        "snakemake.cli", "snakemake.api", "snakemake.common.tests", "snakemake_executor_plugin_llmagent",
+        "snakemake.cli",
+        "snakemake.api",
+        "snakemake.common.tests",
+        "snakemake_executor_plugin_llmagent",
         "snakemake.parser",
     ],
 )

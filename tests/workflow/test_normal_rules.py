@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,7 +52,7 @@ def hide_plugin(project: Project) -> None:
     folder = project.root.parent / f"{project.root.name}-hidden"
     folder.mkdir()
     (folder / "sitecustomize.py").write_text(HIDE)
-    project.env["PYTHONPATH"] = str(folder)
+    project.env["PYTHONPATH"] = os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH"))))
 
 
 def tree(project: Project) -> dict[str, tuple[str, str | bytes]]:
@@ -74,9 +76,9 @@ def test_same_as_local_and_as_without_the_plugin(make: Make) -> None:
     hidden, local, ours = make("hidden"), make("local"), make("ours")
     hide_plugin(hidden)
     runs = {
-        "hidden": hidden.snakemake(cores=3),
-        "local": local.snakemake(cores=3),
-        "ours": ours.snakemake("--executor", "llmagent", cores=3),
+        "hidden": hidden.snakemake("--cache", cores=3),
+        "local": local.snakemake("--cache", cores=3),
+        "ours": ours.snakemake("--executor", "llmagent", "--cache", cores=3),
     }
     for name, done in runs.items():
         assert done, (name, done.output)
@@ -97,7 +99,7 @@ def test_same_as_local_and_as_without_the_plugin(make: Make) -> None:
     # The between-workflow cache of one serves the other.
     taken = make("taken")
     taken.env["SNAKEMAKE_OUTPUT_CACHE"] = ours.env["SNAKEMAKE_OUTPUT_CACHE"]
-    done = taken.snakemake("--executor", "llmagent", "out/cached.txt", "out/cached_run.txt")
+    done = taken.snakemake("out/cached.txt", "out/cached_run.txt", "--executor", "llmagent", "--cache")
     assert done, done.output
     stored = sorted(Path(ours.env["SNAKEMAKE_OUTPUT_CACHE"]).iterdir())
     assert len(stored) == 2
@@ -143,11 +145,9 @@ def test_failures_are_the_same(make: Make, options: tuple[str, ...]) -> None:
 
 
 def test_notebook(make: Make) -> None:
-    pytest.importorskip("nbformat")
+    nbformat: Any = pytest.importorskip("nbformat")
     if shutil.which("jupyter-nbconvert") is None:
         pytest.skip("notebooks need jupyter-nbconvert in PATH")
-    import nbformat
-
     notebook = nbformat.v4.new_notebook()
     notebook["cells"] = [nbformat.v4.new_code_cell("open(snakemake.output[0], 'w').write('noted')")]
     for executor in ("local", "llmagent"):

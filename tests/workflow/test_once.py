@@ -127,7 +127,7 @@ def test_repair(project: Project) -> None:
     assert project.json("out/a.json") == {"sum": 1.0}
     assert project.json("out/b.json") == {"sum": 2.0}
     assert project.states() == {"total": "frozen"}
-    assert "row[\"y\"]" in project.read("agents/total.py")
+    assert 'row["y"]' in project.read("agents/total.py")
     assert {event["event"] for event in project.events("total")} >= {"repair", "frozen"}
 
 

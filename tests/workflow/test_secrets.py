@@ -65,7 +65,7 @@ def watched_processes() -> Iterator[set[bytes]]:
     over = threading.Event()
 
     def look() -> None:
-        while not over.wait(0.02):
+        while not over.wait(0.05):
             for entry in Path("/proc").glob("[0-9]*/cmdline"):
                 try:
                     command = entry.read_bytes()
@@ -94,6 +94,9 @@ def test_no_file_no_output_no_process_no_job_has_the_key(table: Project, provide
         assert list((table / "recordings").iterdir())
         assert leaks(table) == []
         assert table.json("agent.json")["rows"] == 3
+        if provider == "anthropic":
+            assert CANARY not in trial.output and shown == set()
+            return  # from here on no provider is asked
         (table / "agent.json").unlink()
         frozen = table.run(*loud, model=f"{provider}:scripted")
         assert frozen, frozen.output

@@ -31,7 +31,7 @@ class TestWorkflows(snakemake.common.tests.TestWorkflowsLocalStorageBase):  # ty
     ),
     reason="Snakemake's test of the registry needs this plugin to be the only one",
 )
-class TestRegistry(RegistryBase):  # type: ignore[misc]
+class TestRegistry(RegistryBase):
     __test__ = True
 
     def get_registry(self) -> Any:

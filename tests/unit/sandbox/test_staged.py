@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from snakemake_executor_plugin_llmagent.errors import Cancelled, SandboxUnavailable
+from snakemake_executor_plugin_llmagent.protocols import Ending, Execution, Item, Layout, Program
+from snakemake_executor_plugin_llmagent.sandbox import process
+from snakemake_executor_plugin_llmagent.sandbox.staged import LOG_CHARACTERS
+from tests.unit.conftest import MakeSandbox
+from tests.unit.support import FileTask, a_job
+
+
+@pytest.fixture
+def task(tmp_path: Path) -> FileTask:
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "data.txt").write_text("12345")
+    return FileTask(a_job(project), sys.executable)
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Path:
+    return tmp_path / "project" / ".snakemake" / "stages" / "one"
+
+
+COPY = "open(snakemake.output.fit, 'w').write(open(snakemake.input.data).read())\n"
+
+
+def test_a_script_runs_in_an_empty_stage(task: FileTask, stage: Path, make_sandbox: MakeSandbox) -> None:
+    source = "import os\nprint(sorted(os.listdir('.')), os.listdir('results'), os.getcwd())\n" + COPY
+    layout, execution = make_sandbox().run(task, source, stage)
+    assert execution.succeeded, execution.log
+    assert execution.log.startswith("['data.txt', 'results'] []")
+    assert (layout.stage, layout.inside(task.job.outputs[0]).read_text()) == (stage, "12345")
+    assert (execution.strays, execution.changed, execution.sandbox) == ((), (), "staged")
+    assert execution.access["data.txt"].opened is True
+    assert [path.name for path in stage.parent.iterdir()] == ["one"]
+    assert [path.name for path in task.job.workdir.iterdir() if path.name[0] != "."] == ["data.txt"]
+
+
+def test_lines_and_places_are_as_the_author_knows_them(task: FileTask, stage: Path, make_sandbox: MakeSandbox) -> None:
+    source = "import os\n\ndef f():\n    raise ValueError(os.path.abspath('results/x'))\n\nf()\n"
+    _, execution = make_sandbox().run(task, source, stage)
+    assert (execution.ending, execution.returncode) == (Ending.EXIT, 1)
+    assert 'File "fit.py", line 6, in <module>' in execution.log
+    assert 'File "fit.py", line 4, in f' in execution.log
+    assert "ValueError: results/x" in execution.log
+    assert str(stage) not in execution.log
+
+
+def test_syntax_errors_and_warnings_have_the_authors_lines_too(
+    task: FileTask, stage: Path, make_sandbox: MakeSandbox
+) -> None:
+    source = "import warnings\nwarnings.warn('careful')\neval('1 +')\n"
+    _, execution = make_sandbox().run(task, source, stage)
+    assert "fit.py:2: UserWarning: careful" in execution.log
+    assert 'File "fit.py", line 3' in execution.log
+
+
+@pytest.mark.parametrize("rule", ["select", "numbers", "json", "site"])
+def test_a_rule_may_be_named_like_a_module(task: FileTask, stage: Path, make_sandbox: MakeSandbox, rule: str) -> None:
+    job = a_job(task.job.workdir, rule=rule)
+    _, execution = make_sandbox().run(FileTask(job, sys.executable), f"import {rule}, subprocess, json\n" + COPY, stage)
+    assert execution.succeeded, execution.log
+
+
+def test_escape_codes_and_odd_bytes_in_a_log_are_harmless(
+    task: FileTask, stage: Path, make_sandbox: MakeSandbox
+) -> None:
+    source = "import os\nos.write(1, b'\\x1b[2Jtitle\\x1b]0;x\\x07 \\xff \\xe2\\x80\\xae end \\x00\\n')\n"
+    _, execution = make_sandbox().run(task, source, stage)
+    assert "\\x1b[2Jtitle\\x1b]0;x\\x07 \ufffd \\u202e end \\x00" in execution.log
+    assert "\x1b" not in execution.log
+
+
+def test_a_long_log_keeps_both_ends(task: FileTask, stage: Path, make_sandbox: MakeSandbox) -> None:
+    source = "print('FIRST')\nfor n in range(50000): print('line', n)\nprint('LAST')\n"
+    _, execution = make_sandbox().run(task, source, stage)
+    assert execution.log.startswith("FIRST\n")
+    assert execution.log.rstrip().endswith("LAST")
+    assert len(execution.log) < LOG_CHARACTERS + 200
+
+
+def test_a_silent_script_has_an_empty_log(task: FileTask, stage: Path, make_sandbox: MakeSandbox) -> None:
+    assert make_sandbox().run(task, "pass\n", stage)[1].log == ""
+
+
+@pytest.mark.parametrize(
+    ("source", "ending"),
+    [
+        ("import time; time.sleep(600)", Ending.TIMEOUT),
+        ("import os; os.kill(os.getpid(), 9)", Ending.SIGNAL),
+        ("import sys; sys.exit(2)", Ending.EXIT),
+    ],
+)
+def test_how_it_ended(task: FileTask, stage: Path, make_sandbox: MakeSandbox, source: str, ending: Ending) -> None:
+    execution = make_sandbox(seconds=1 if ending is Ending.TIMEOUT else 120).run(task, source, stage)[1]
+    assert execution.ending is ending
+    assert not execution.succeeded
+
+
+def test_cancelling_ends_it(task: FileTask, stage: Path, make_sandbox: MakeSandbox) -> None:
+    cancelled = threading.Event()
+    timer = threading.Timer(0.5, cancelled.set)
+    timer.start()
+    with pytest.raises(Cancelled):
+        make_sandbox(cancelled=cancelled).run(task, "import time; time.sleep(600)", stage)
+    timer.join()
+    assert not stage.with_name("one.private").exists()
+
+
+def test_a_stage_that_is_not_empty_is_refused(task: FileTask, stage: Path, make_sandbox: MakeSandbox) -> None:
+    stage.mkdir(parents=True)
+    with pytest.raises(SandboxUnavailable, match="cannot be used"):
+        make_sandbox().run(task, COPY, stage)
+
+
+def test_a_python_that_is_not_there_is_not_the_scripts_fault(
+    task: FileTask, stage: Path, make_sandbox: MakeSandbox
+) -> None:
+    with pytest.raises(SandboxUnavailable, match="cannot start"):
+        make_sandbox().run(FileTask(task.job, "/no/such/python"), COPY, stage)
+
+
+def test_a_full_disk_is_not_the_scripts_fault(
+    task: FileTask, stage: Path, make_sandbox: MakeSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Path.open
+
+    def full(self: Path, *arguments: object, **options: object) -> object:
+        if self.name.endswith(".room"):
+            raise OSError(28, "No space left on device")
+        return real(self, *arguments, **options)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(Path, "open", full)
+    with pytest.raises(SandboxUnavailable, match="No space left"):
+        make_sandbox().run(task, "raise OSError(28, 'No space left on device')\n", stage)
+
+
+def test_a_job_with_paths_of_every_kind(tmp_path: Path, stage: Path, make_sandbox: MakeSandbox) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    (tmp_path / "far.txt").write_text("far")
+    (project / "near.txt").write_text("near")
+    inputs = (
+        Item(name="near", path="./near.txt"),
+        Item(name="far", path=str(tmp_path / "far.txt")),
+        Item(name="up", path="../far.txt"),
+    )
+    outputs = (Item(name="near", path="results/near.txt"), Item(name="far", path=str(tmp_path / "out" / "far.txt")))
+    source = (
+        "read = lambda p: open(p).read()\n"
+        "open(snakemake.output.near, 'w').write(read(snakemake.input.near))\n"
+        "open(snakemake.output.far, 'w').write(read(snakemake.input.far) + read(snakemake.input.up))\n"
+    )
+    task = FileTask(a_job(project, inputs=inputs, outputs=outputs), sys.executable)
+    layout, execution = make_sandbox().run(task, source, stage)
+    assert execution.succeeded, execution.log
+    assert [layout.inside(item).read_text() for item in outputs] == ["near", "farfar"]
+    assert not (tmp_path / "out").exists()
+    assert all(access.opened for access in execution.access.values())
+
+
+def test_thread_counts_of_the_job_reach_the_script(task: FileTask, stage: Path, make_sandbox: MakeSandbox) -> None:
+    class Threaded(FileTask):
+        def program(self, source: str, layout: Layout) -> Program:
+            program = super().program(source, layout)
+            return Program(
+                text=program.text, command=program.command, lines_before=2, env={"OMP_NUM_THREADS": "3"}
+            )  # fmt: skip
+
+    source = "import os; print(os.environ['OMP_NUM_THREADS'])\n"
+    execution: Execution = make_sandbox().run(Threaded(task.job, sys.executable), source, stage)[1]
+    assert execution.log == "3\n"
+    assert process.LOG_LIMIT_BYTES > LOG_CHARACTERS
