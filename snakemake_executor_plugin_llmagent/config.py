@@ -79,7 +79,7 @@ def _read_key_file(path: Path) -> Iterable[tuple[str, str]]:
     if os.name == "posix" and mode & (stat.S_IRGRP | stat.S_IROTH):
         raise ConfigError(f"The key file {path} can be read by other users. Run: chmod 600 {path}")
     for number, raw in enumerate(lines, start=1):
-        line = raw.strip().removeprefix("export ").lstrip()
+        line = raw.strip().removeprefix("export ")
         if not line or line.startswith("#"):
             continue
         name, separator, secret = line.partition("=")

@@ -214,7 +214,9 @@ def read_lock(path: Path) -> Lock | None:
         return None
     advice = "Restore it from version control, or delete it: the script then counts as yours."
     try:
-        record = yaml.safe_load(path.read_text(encoding="utf-8"))
+        # The one in C, where PyYAML has it, is ten times as fast and as safe.
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        record = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise LockMismatch(f"The lock {path} is not valid YAML ({error}). {advice}") from error
     if not isinstance(record, dict) or "version" not in record:

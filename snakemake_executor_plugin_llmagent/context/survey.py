@@ -13,7 +13,7 @@ MOST_LOOKED_AT = 8
 """How many inputs of a job are looked at, unless more differ in name or format."""
 MOST_KINDS = 24
 SHOWN_ALIKE = 2
-"""How many inputs of one name and structure are described in full: data and simulation are alike but for their ranges."""
+"""How many inputs of one name and structure are described in full: data and simulation differ in ranges alone."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import threading
 import time
 from collections import defaultdict
@@ -20,17 +19,18 @@ from snakemake_executor_plugin_llmagent.assembly import Assembly, Settings
 from snakemake_executor_plugin_llmagent.authoring import Workshop, author, record, try_out
 from snakemake_executor_plugin_llmagent.config import DEFAULTS, Options, read_keys, remove_keys
 from snakemake_executor_plugin_llmagent.errors import AgentError, Cancelled, NotApproved, SandboxUnavailable
-from snakemake_executor_plugin_llmagent.host.bridge import JobTask, plain_job
+from snakemake_executor_plugin_llmagent.host.bridge import JobTask
 from snakemake_executor_plugin_llmagent.host.declared import AgentRule, script_reference
+from snakemake_executor_plugin_llmagent.host.delivery import keep_edited, publish_trial, write_log, written
 from snakemake_executor_plugin_llmagent.host.frozen import RUNNABLE, marked, not_runnable, say_if_edited
 from snakemake_executor_plugin_llmagent.host.turns import forget_dead_author, one_author
 from snakemake_executor_plugin_llmagent.host.wrong import AgentRuleError
 from snakemake_executor_plugin_llmagent.lock import Status
 from snakemake_executor_plugin_llmagent.protocols import Finding
 from snakemake_executor_plugin_llmagent.roles import Attempt, Draft
-from snakemake_executor_plugin_llmagent.sandbox.collect import clear, publish
+from snakemake_executor_plugin_llmagent.sandbox.collect import clear
 from snakemake_executor_plugin_llmagent.spec import State
-from snakemake_executor_plugin_llmagent.text import one_line, shorten
+from snakemake_executor_plugin_llmagent.text import one_line
 
 RunFrozen = Callable[[], None]
 CANCEL_GRACE_SECONDS = 1.0
@@ -111,6 +111,14 @@ class Desk:
     def _options(self, agent: AgentRule) -> Options:
         return agent.options.over(self._assembly.settings.options).over(DEFAULTS)
 
+    def is_due(self, agent: AgentRule) -> bool:
+        """Whether a job that starts now would have the rule's script written."""
+        try:
+            state = self._status(agent).state
+        except AgentError:
+            return False  # the job itself will say what is wrong
+        return state in (State.STALE, State.MISSING) and agent.script not in self._given_up
+
     # --- jobs ---------------------------------------------------------------------------------------------------
 
     def run(self, job: Any, run_frozen: RunFrozen) -> None:
@@ -123,7 +131,7 @@ class Desk:
         except AgentError as error:
             if not isinstance(error, Cancelled):
                 with suppress(OSError):  # the disk may be full; the text reaches the person on the terminal too
-                    _write_log(job, str(error))
+                    write_log(job, str(error))
             raise agent.error(str(error)) from None
         finally:
             self._at_work.discard(job)
@@ -234,7 +242,7 @@ class Desk:
     def _freeze(self, agent: AgentRule, shop: Workshop, attempt: Attempt, status: Status) -> None:
         assert attempt.draft.source is not None
         self._stop_if_cancelled()
-        _keep_edited(agent.script, status, self._logger)
+        keep_edited(agent.script, status, self._logger)
         shop.session.event("frozen", script=str(agent.script), attempts=attempt.number)
         person = self._options(agent).approve == "person"
         made = self._assembly.lock(agent.spec, shop, attempt, wait_for_person=person)
@@ -256,7 +264,7 @@ class Desk:
         self._adopt(job, agent)
         if job.benchmark is not None:
             return False  # a benchmark measures the script as it will always run
-        put = partial(_publish, job, attempt)
+        put = partial(publish_trial, job, attempt)
         self._workflow.scheduler._executor.store(job, put)
         self._passed[agent.script].append(JobTask(job, agent.script))
         return True
@@ -272,7 +280,7 @@ class Desk:
                 # Repaired meanwhile: nobody could know that the new script has to serve this job too.
                 before = self._status(agent)
                 run_marked()
-            missing = [str(path) for path in job.output if not _written(job, path)]
+            missing = [str(path) for path in job.output if not written(job, path)]
             if missing:
                 raise WorkflowError(f"The script did not write {', '.join(missing)}.", rule=job.rule)
         except Exception as error:
@@ -337,41 +345,3 @@ def _settings(chosen: Any, cancelled: threading.Event) -> Settings:
         environment=dict(os.environ),
         cancelled=cancelled,
     )  # fmt: skip
-
-
-def _written(job: Any, path: Any) -> bool:
-    return str(path) in {str(touched) for touched in job.touch_output} or os.path.lexists(path)
-
-
-def _publish(job: Any, attempt: Attempt) -> None:
-    """Move what a trial made to where the job's outputs belong."""
-    task_job, layout = plain_job(job), attempt.layout
-    assert layout is not None and attempt.execution is not None
-    moves = [(layout.inside(item), task_job.real(item)) for item in task_job.outputs]
-    logs = [(layout.inside(item), task_job.real(item)) for item in task_job.logs]
-    moves += [(inside, real) for inside, real in logs if inside.exists()]
-    publish(moves)
-    if logs and not any(real.exists() for _, real in logs):
-        _write_log(job, attempt.execution.log)
-
-
-def _write_log(job: Any, text: str) -> None:
-    """Put a text into the job's first log file, so that `--show-failed-logs` shows it."""
-    if not job.log:
-        return
-    path = Path(str(job.log[0]))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(shorten(text, 100_000) + "\n", encoding="utf-8", errors="backslashreplace")
-
-
-def _keep_edited(script: Path, status: Status, logger: Any) -> None:
-    """Before a script that somebody changed by hand is replaced, put a copy beside it."""
-    if status.source is None:
-        return
-    if status.lock is not None and status.lock.script_digest == lock.digest_script(status.source):
-        return
-    number = 1
-    while (copy := script.with_name(f"{script.stem}.edited-{number}.py")).exists():
-        number += 1
-    shutil.copy2(script, copy)
-    logger.warning(f"The script {script} had been changed by hand; the copy {copy} keeps it.")

@@ -50,8 +50,10 @@ class Executor(LocalExecutor):  # type: ignore[misc]
         self._handler_before: Any = None
         if any(is_agent_rule(rule) for rule in self.workflow.rules):
             from snakemake_executor_plugin_llmagent.host.desk import Desk
+            from snakemake_executor_plugin_llmagent.host.waiting import WaitingRoom
 
             self.desk = Desk(self.workflow, self.logger, self.cancelled)
+            self.waiting = WaitingRoom(self.workflow, self.desk.is_due)
             try:
                 self.desk.check_before_run()
             except BaseException:
@@ -62,12 +64,23 @@ class Executor(LocalExecutor):  # type: ignore[misc]
         """Run jobs; from the first on, SIGTERM ends agent jobs too."""
         if self.desk is not None and self._handler_before is None:
             self._end_agents_on_sigterm()
+        if self.desk is not None:
+            jobs = [job for job in jobs if not (self._is_agent(job) and self.waiting.take_in(job))]
         super().run_jobs(jobs)
+
+    def _is_agent(self, job: Any) -> bool:
+        return self.desk is not None and not job.is_group() and is_agent_rule(job.rule)
+
+    def _callback(self, job_info: Any, future: Future[None]) -> None:
+        """Report how a job ended, and only then let out the jobs that waited for its script."""
+        super()._callback(job_info, future)
+        if self._is_agent(job_info.job):
+            self.waiting.let_out(job_info.job)
 
     def run_single_job(self, job: Any) -> Future[None]:
         """Start a job in a thread of the pool."""
         future: Future[None]
-        if self.desk is None or not is_agent_rule(job.rule):
+        if self.desk is None or not self._is_agent(job):
             future = super().run_single_job(job)
             return future
         if job.is_shadow and not self.use_threads:
@@ -115,7 +128,7 @@ class Executor(LocalExecutor):  # type: ignore[misc]
     def _clean_up(self) -> None:
         """Remove what unfinished agent jobs may have left of their outputs, as after a failure."""
         for job in list(self.workflow.scheduler.running):
-            if not job.is_group() and is_agent_rule(job.rule):
+            if self._is_agent(job) and job not in self.waiting:
                 try:
                     self.workflow.async_run(job.postprocess(error=True))
                 except Exception as error:

@@ -239,7 +239,7 @@ def test_many_inputs_are_represented_by_a_few() -> None:
     assert f"{200 - len(looked)} of 200 inputs were not looked at" in context.cut
     assert f"{200 - len(looked)} of the inputs were not looked at" in context.text
     assert context.text.count("photon_pt") == 2
-    assert "same structure as 'data/0.root', entries 2" in context.text
+    assert "same structure as 'data/0.root', entries 3" in context.text
     assert "snakemake.input.files[199]" in context.text and "… 194 more of these" in context.text
     assert context.tokens < 2000
 

@@ -95,6 +95,7 @@ TEXTS = st.dictionaries(ODD, ODD, max_size=3)
 @example(a_lock(spec_text="a\n\x85b\n"))
 @example(a_lock(spec_text="  indented\n\n\nlines  \n"))
 @example(a_lock(spec_text="\n"))
+@example(a_lock(spec_text="\udc80\n"))
 @example(a_lock(spec_text="a\r\nb\rc"))
 def test_a_lock_comes_back_as_it_was(lock: Lock) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -7,7 +7,7 @@ import threading
 from datetime import datetime
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from snakemake_executor_plugin_llmagent import session as sessions
@@ -32,6 +32,7 @@ def test_events_are_lines_with_version_and_time(tmp_path: Path) -> None:
 
 @settings(max_examples=40)
 @given(st.text(st.characters(), max_size=40))
+@example("\udc80 \ud83d")
 def test_any_text_can_be_told_and_read_back(text: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         session = Session(Path(folder, "s"))

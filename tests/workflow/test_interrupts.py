@@ -107,7 +107,7 @@ def all_signals(projects: dict[str, Project], started: Callable[[Project], objec
             again = project.snakemake("-n", "--executor", "llmagent")
             assert again, again.output
             assert "total" in again.output
-        assert list((project / ".snakemake/locks").iterdir()) == []
+        assert list((project / ".snakemake/locks").glob("*")) == []
         return seconds
 
     with ThreadPoolExecutor(len(projects)) as pool:

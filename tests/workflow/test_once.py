@@ -78,6 +78,69 @@ def test_independent_rules_are_authored_side_by_side(project: Project) -> None:
     assert not both.broken
 
 
+NAME = """
+import json
+open(snakemake.input[0]).read()
+json.dump({"name": snakemake.wildcards.name}, open(snakemake.output[0], "w"))
+"""
+
+
+def test_jobs_that_wait_for_a_script_hold_no_cores(project: Project) -> None:
+    project.snakefile("""
+        rule all:
+            input: expand("many/{name}.json", name=list("abcdef")), "one.json"
+
+        rule many:
+            input: "in.csv"
+            output: "many/{name}.json"
+            priority: 1
+            agent: "sum column x, and say the name"
+
+        rule one:
+            input: "in.csv"
+            output: "one.json"
+            agent: "sum column y"
+    """)
+    project.write("in.csv", "x,y\n1,2\n")
+    both = threading.Barrier(2)
+
+    class Patient(ScriptedModel):
+        def answer(self, asked: Asked) -> Reply:
+            if guess_role(asked) == "coder":
+                both.wait(timeout=60)
+            return super().answer(asked)
+
+    with Patient(by_rule({"many": NAME})) as server:
+        project.uses(server)
+        done = project.run(cores=2)
+        assert done, done.output
+        assert len(server.requests) == 4
+    assert not both.broken
+    assert [project.json(f"many/{name}.json")["name"] for name in "abcdef"] == list("abcdef")
+
+
+def test_jobs_that_wait_for_a_script_lose_nothing_if_it_fails(project: Project) -> None:
+    project.snakefile("""
+        rule all:
+            input: expand("many/{name}.json", name=list("abcdef"))
+
+        rule many:
+            input: "in.csv"
+            output: "many/{name}.json"
+            agent: "sum column x", max_attempts=1
+    """)
+    project.write("in.csv", "x,y\n1,2\n")
+    for name in "abcdef":
+        project.write(f"many/{name}.json", "precious")
+    with ScriptedModel(by_rule({"many": f"{NAME}\n1 / 0"})) as server:
+        project.uses(server)
+        done = project.run("--forceall", cores=2)
+        assert not done
+        assert len(server.requests) == 1
+    left = [name for name in "abcdef" if (project / f"many/{name}.json").exists()]
+    assert len(left) == 5, done.output
+
+
 X_ONLY = """
 import csv, json
 rows = list(csv.DictReader(open(snakemake.input[0])))

@@ -82,6 +82,12 @@ def test_outputs(stage: Path, item: Item, make: Callable[[Path], object], expect
     assert all(f"`{item.path}` (`snakemake.output.{item.name}`)" in finding.message for finding in findings)
 
 
+def test_a_link_is_named_as_one(stage: Path) -> None:
+    (stage / "fit.txt").symlink_to("/etc/passwd")
+    (finding,) = outputs_written(a_trial(stage, outputs=[FILE]))
+    assert "fit.txt is a symbolic link; write a regular file" in finding.message
+
+
 def test_what_was_written_instead_is_told(stage: Path) -> None:
     trial = a_trial(stage, outputs=[FILE], execution=an_execution(strays=("Fit.txt", "a\x1b[2J\nb.txt")))
     (finding,) = outputs_written(trial)
