@@ -64,6 +64,7 @@ def author(
     """
     brief = shop.context(spec, task)
     if shop.supervision is Supervision.FULL and shop.supervisor is not None:
+        shop.tell(f"{shop.supervisor.model.name} instructs the coder")
         brief += f"\n\n# Instructions of the supervisor\n\n{shop.supervisor.instruct(brief)}"
     last = start
     for number in range(1, shop.max_attempts + 1):

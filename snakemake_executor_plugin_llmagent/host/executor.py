@@ -17,9 +17,6 @@ from snakemake.executors.local import run_wrapper
 from snakemake.shell import shell
 from snakemake_interface_executor_plugins.settings import CommonSettings
 
-from snakemake_executor_plugin_llmagent.sandbox.trees import end_trees
-from snakemake_executor_plugin_llmagent.sandbox.warden import TOKEN
-
 if TYPE_CHECKING:
     from snakemake_executor_plugin_llmagent.host.desk import Desk
 
@@ -97,6 +94,8 @@ class Executor(LocalExecutor):  # type: ignore[misc]
         self._spawn(job)
 
     def _spawn(self, job: Any, mark: Callable[[], str] | None = None) -> None:
+        from snakemake_executor_plugin_llmagent.sandbox.warden import TOKEN
+
         command = self.format_job_exec(job)
         self.logger.debug(f"spawned job: {command}")
         environment = {**os.environ, TOKEN: mark()} if mark else None
@@ -117,6 +116,8 @@ class Executor(LocalExecutor):  # type: ignore[misc]
 
         A terminal sends Ctrl-C to commands too, `kill -INT` does not. Of agent jobs nothing is left behind.
         """
+        from snakemake_executor_plugin_llmagent.sandbox.trees import end_trees
+
         self.cancelled.set()
         end_trees([*self._children, *shell._processes.values()], patience_seconds=TERM_SECONDS)
         self.pool.shutdown(wait=False, cancel_futures=True)
