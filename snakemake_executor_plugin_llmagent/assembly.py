@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from snakemake_executor_plugin_llmagent.authoring import Supervision, Workshop
 from snakemake_executor_plugin_llmagent.config import Keys, Options
@@ -18,20 +18,21 @@ from snakemake_executor_plugin_llmagent.context import (
     python_version,
     render_description,
 )
-from snakemake_executor_plugin_llmagent.errors import ConfigError, NotApproved
+from snakemake_executor_plugin_llmagent.errors import Cancelled, ConfigError, NotApproved
 from snakemake_executor_plugin_llmagent.formats import describe
 from snakemake_executor_plugin_llmagent.llm import CallSettings, open_model
 from snakemake_executor_plugin_llmagent.llm.abortable import Abortable
+from snakemake_executor_plugin_llmagent.llm.forbidden import Forbidden
 from snakemake_executor_plugin_llmagent.llm.recording import Recording
 from snakemake_executor_plugin_llmagent.llm.redacted import Redacted
 from snakemake_executor_plugin_llmagent.lock import Approval, Lock, digest_script
-from snakemake_executor_plugin_llmagent.protocols import Completion, Model, Request, Severity, Task, Trial
+from snakemake_executor_plugin_llmagent.protocols import Completion, Ending, Model, Request, Severity, Task, Trial
 from snakemake_executor_plugin_llmagent.roles import Attempt, Coder, Supervisor
-from snakemake_executor_plugin_llmagent.sandbox import layout
+from snakemake_executor_plugin_llmagent.sandbox import layout, process
 from snakemake_executor_plugin_llmagent.sandbox.process import Limits
 from snakemake_executor_plugin_llmagent.sandbox.staged import StagedSandbox
 from snakemake_executor_plugin_llmagent.sandbox.stages import Stages
-from snakemake_executor_plugin_llmagent.sandbox.warden import Warden
+from snakemake_executor_plugin_llmagent.sandbox.warden import TOKEN, Warden
 from snakemake_executor_plugin_llmagent.session import Session, utc_now
 from snakemake_executor_plugin_llmagent.spec import Spec
 from snakemake_executor_plugin_llmagent.syntax import parse
@@ -52,6 +53,7 @@ class Settings:
         record: where exchanges with models are stored, if anywhere.
         read_keys: reads the providers' keys when a model is first opened.
         context_tokens: limit on the context [tokens], None for the default.
+        locked: whether no model may be called at all.
         workdir: the working directory.
         environment: the environment of this process, of which an allow list reaches scripts.
         cancelled: set when everything has to end.
@@ -61,6 +63,7 @@ class Settings:
     record: Path | None
     read_keys: Callable[[], Keys] = field(repr=False)
     context_tokens: int | None
+    locked: bool
     workdir: Path
     environment: Mapping[str, str] = field(repr=False)
     cancelled: threading.Event
@@ -161,6 +164,8 @@ class Assembly:
     def _open(self, name: str) -> Model:
         with self._opening:
             if name not in self._models:
+                if self.settings.locked:
+                    return Forbidden(f"--llmagent-locked: {name} may not be called.")
                 model: Model = open_model(name, keys=self.keys, settings=CallSettings())
                 if self.settings.record is not None:
                     model = Recording(model, self.settings.record, keys=self.keys)
@@ -188,6 +193,7 @@ class Assembly:
             supervision=Supervision.NONE if supervisor is None else Supervision(options.supervision),
             sandbox=sandbox,
             describe=describe,
+            run_aside=partial(self._run_aside, Limits(seconds=options.timeout)),
             context=partial(_context, max_tokens=self.settings.context_tokens or CONTEXT_TOKENS),
             show_outputs=_show_outputs,
             session=session,
@@ -197,7 +203,19 @@ class Assembly:
             max_attempts=options.max_attempts,
         )
 
-    def lock(self, spec: Spec, shop: Workshop, attempt: Attempt, *, wait_for_person: bool) -> Lock:
+    def _run_aside(self, limits: Limits, command: tuple[str, ...], directory: Path, log: Path) -> Ending:
+        """Run a program of the person's own, in the environment of this process."""
+        self.warden.watch()
+        marked = {**os.environ, TOKEN: self.warden.new_token()}
+        cancelled = self.settings.cancelled
+        ending, _, _ = process.run(
+            command, directory=directory, environment=marked, log=log, limits=limits, cancelled=cancelled
+        )
+        if cancelled.is_set():  # whoever ends the scripts of a run may be faster than we are
+            raise Cancelled("The run of a check was cancelled.")
+        return ending
+
+    def lock(self, spec: Spec, task: Task, shop: Workshop, attempt: Attempt, *, wait_for_person: bool) -> Lock:
         """The record of what a script is approved for."""
         source = attempt.draft.source
         if source is None or attempt.execution is None:
@@ -216,8 +234,8 @@ class Assembly:
             models={role: {"asked": model.name, "reported": model.reported} for role, model in witnesses.items()},
             attempts=attempt.number,
             usage=dict(sorted(usage.items())),
-            python=python_version(),
-            packages=_packages_of(source),
+            python=python_version() if not task.environment else "",
+            packages=_packages_of(source) if not task.environment else {},
             sandbox=attempt.execution.sandbox,
             checks=_results(spec, attempt),
             review=_review(attempt),
@@ -229,7 +247,7 @@ class Assembly:
 def _context(spec: Spec, task: Task, *, max_tokens: int) -> str:
     context = build_context(
         spec, task.job, describe=describe, packages=importable_packages(), python_version=python_version(),
-        max_tokens=max_tokens,
+        max_tokens=max_tokens, interpreter_note=task.environment,
     )  # fmt: skip
     return context.text
 
@@ -263,11 +281,21 @@ def _packages_of(source: str) -> dict[str, str]:
 
 
 def _results(spec: Spec, attempt: Attempt) -> dict[str, str]:
-    """What the checks said: their warnings, and that nothing else was found."""
-    warnings: dict[str, Any] = {f.check: f.message for f in attempt.findings if f.severity is Severity.WARNING}
-    own = {f"check.{document.label}": "passed" for document in spec.checks}
-    built_in = dict.fromkeys(("script", "run", "output", "input", "project"), "passed")
-    return {**built_in, **own, **warnings}
+    """What the checks said: passed, what they warned of, or that something could not be observed."""
+    assert attempt.execution is not None
+    results = dict.fromkeys(("script", "run", "output", "input", "project"), "passed")
+    results |= {f"check.{document.label}": "passed" for document in spec.checks}
+    if any(access.opened is None for access in attempt.execution.access.values()):
+        results["input"] = "could not be observed for every input"
+    if attempt.execution.changed is None:
+        results["project"] = "could not be observed while other rules wrote"
+    for finding in attempt.findings:
+        if finding.severity is Severity.WARNING:
+            group = finding.check if finding.check in results else finding.check.partition(".")[0]
+            known = results.get(group, "passed")
+            text = f"warning: {finding.message}"
+            results[group] = text if known == "passed" else f"{known}\n{text}"
+    return results
 
 
 def _review(attempt: Attempt) -> dict[str, str] | None:

@@ -14,11 +14,16 @@ from pathlib import Path
 
 from snakemake_executor_plugin_llmagent import checks
 from snakemake_executor_plugin_llmagent.errors import AttemptsExhausted
-from snakemake_executor_plugin_llmagent.protocols import Describe, Finding, Sandbox, Task, Trial
+from snakemake_executor_plugin_llmagent.protocols import Describe, Finding, RunAside, Sandbox, Task, Trial
 from snakemake_executor_plugin_llmagent.roles import Attempt, Coder, Draft, Supervisor
 from snakemake_executor_plugin_llmagent.session import Session
 from snakemake_executor_plugin_llmagent.spec import Spec
 from snakemake_executor_plugin_llmagent.text import one_line
+
+INSTRUCTIONS = """\
+# Instructions of the supervisor
+
+What the rule asks for comes first; what a reviewer says later comes before these instructions."""
 
 
 class Supervision(StrEnum):
@@ -38,6 +43,7 @@ class Workshop:
     supervision: Supervision
     sandbox: Sandbox
     describe: Describe
+    run_aside: RunAside
     context: Callable[[Spec, Task], str]
     show_outputs: Callable[[Trial], str]
     session: Session
@@ -65,16 +71,17 @@ def author(
     brief = shop.context(spec, task)
     if shop.supervision is Supervision.FULL and shop.supervisor is not None:
         shop.tell(f"{shop.supervisor.model.name} instructs the coder")
-        brief += f"\n\n# Instructions of the supervisor\n\n{shop.supervisor.instruct(brief)}"
-    last = start
+        brief += f"\n\n{INSTRUCTIONS}\n\n{shop.supervisor.instruct(brief)}"
+    last = shown = start
     for number in range(1, shop.max_attempts + 1):
         shop.tell(f"attempt {number} of {shop.max_attempts}: {shop.coder.model.name} writes")
-        draft = shop.coder.write(brief, last)
-        last = judge(shop, spec, task, Attempt(number=number, draft=draft), brief, others)
+        draft = shop.coder.write(brief, shown)
+        last = judge(shop, spec, task, Attempt(number=number, draft=draft), _for_review(brief, shown), others)
         record(shop, last)
         if last.accepted:
             return last
         _discard(shop, last)
+        shown = _to_show(last, shown)
     raise AttemptsExhausted(exhausted(spec, shop, last))
 
 
@@ -103,8 +110,8 @@ def try_out(shop: Workshop, spec: Spec, task: Task, draft: Draft, number: int) -
         shop.tell("the script runs")
         layout, execution = shop.sandbox.run(task, draft.source, stage)
         trial = replace(trial, layout=layout, execution=execution)
-        content = checks.content_checks(shop.describe)
-        for group in ((checks.run_check(),), checks.file_checks(), content, checks.own_checks(trial)):
+        content, own = checks.content_checks(shop.describe), checks.own_checks(trial, shop.run_aside)
+        for group in ((checks.run_check(),), checks.file_checks(), content, own):
             if not checks.stops(findings):
                 findings = (*findings, *checks.run_checks(group, trial))
     except BaseException:
@@ -146,6 +153,20 @@ def _reviewed(shop: Workshop, spec: Spec, task: Task, attempt: Attempt, brief: s
         return replace(attempt, review=review)
     text = f"The reviewer's reply could not be read, twice: {review.comments}"
     return replace(attempt, findings=(*attempt.findings, Finding(check="review.malformed", message=text)))
+
+
+def _for_review(brief: str, before: Attempt | None) -> str:
+    """What a reviewer is told of a rule: also what a review of the last script asked for."""
+    if before is None or before.review is None or before.review.approved:
+        return brief
+    return f"{brief}\n\n# What a review of the script before this one asked for\n\n{before.review.comments}"
+
+
+def _to_show(last: Attempt, before: Attempt | None) -> Attempt:
+    """The attempt that the coder is shown next; after a reply without a script, the last script is not forgotten."""
+    if last.draft.source is not None or before is None or before.draft.source is None:
+        return last
+    return replace(before, findings=(*last.findings, *before.findings))
 
 
 def record(shop: Workshop, attempt: Attempt) -> None:

@@ -7,6 +7,7 @@ import difflib
 import getpass
 import json
 import shutil
+import stat
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -34,6 +35,8 @@ examples:
 
 exit status: 0 well, 2 wrong setting or Snakefile, 4 broken lock, 5 not approved, 1 anything else
 """
+INTERRUPTED = 130
+"""What shells report for a command that a Ctrl-C ended."""
 STYLES = {"frozen": "green", "edited": "yellow", "stale": "magenta", "missing": "red", "awaiting": "cyan"}
 
 
@@ -46,6 +49,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except BrokenPipeError:
         return 0
+    except OSError as error:
+        place = f": {error.filename}" if error.filename else ""
+        print(f"llmagent: {clean(f'{error.strerror or error}{place}')}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("llmagent: interrupted", file=sys.stderr)
+        return INTERRUPTED
 
 
 def _main(arguments: list[str]) -> int:
@@ -98,13 +108,17 @@ def _rules(options: argparse.Namespace) -> tuple[AgentRule, ...]:
 
 
 def _rule(options: argparse.Namespace) -> AgentRule:
-    rules = {rule.name: rule for rule in _rules(options)}
-    if options.rule in rules:
-        return rules[options.rule]
-    near = difflib.get_close_matches(options.rule, rules, n=1)
+    return _named(_rules(options), options.rule)
+
+
+def _named(rules: Sequence[AgentRule], name: str) -> AgentRule:
+    found = {rule.name: rule for rule in rules}
+    if name in found:
+        return found[name]
+    near = difflib.get_close_matches(name, found, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    known = ", ".join(rules) or "none"
-    raise ConfigError(f"There is no agent rule {options.rule!r}.{hint} The agent rules are: {known}.")
+    known = ", ".join(found) or "none"
+    raise ConfigError(f"There is no agent rule {name!r}.{hint} The agent rules are: {known}.")
 
 
 def _facts(rule: AgentRule) -> tuple[dict[str, Any], Status | None]:
@@ -212,7 +226,7 @@ def _approve(options: argparse.Namespace) -> int:
             f"for it all the same: llmagent approve --stale {rule.name}"
         )
     _must_parse(rule.script, status.source)
-    approval = Approval(by="person", name=options.name or _person(), time=utc_now())
+    approval = Approval(by="person", name=options.name or _person(rule.script.parent), time=utc_now())
     if status.state is not State.FROZEN:
         lock.write_lock(lock.lock_path(rule.script), _approved(rule, status, approval))
     facts = {"rule": rule.name, "script": str(rule.script), "before": str(status.state), "approval": asdict(approval)}
@@ -248,28 +262,33 @@ def _approved(rule: AgentRule, status: Status, approval: Approval) -> Lock:
                    approval=approval)  # fmt: skip
 
 
-def _person() -> str:
+def _person(folder: Path) -> str:
+    """The person's name as the project's git knows it, or else that of the account."""
     try:
-        asked = subprocess.run(["git", "config", "user.name"], capture_output=True, text=True, check=False)
+        asked = subprocess.run(["git", "config", "user.name"], cwd=folder, capture_output=True, text=True, check=False)
         named = asked.stdout.strip()
     except OSError:
         named = ""
-    return named or getpass.getuser()
+    try:
+        return named or getpass.getuser()
+    except (OSError, KeyError):  # an account without a name, as in some containers
+        raise ConfigError("Nobody knows your name; give it with --name.") from None
 
 
 def _eject(options: argparse.Namespace) -> int:
     from snakemake_executor_plugin_llmagent.host.eject import ejected
 
-    rule = _rule(options)
+    rules = _rules(options)
+    rule = _named(rules, options.rule)
     status = lock.status(rule.script, rule.spec.digest)
     if status.state not in (State.FROZEN, State.EDITED):
         raise NotApproved(f"Rule {rule.name} has no script that may run ({status.state}: {status.reason}).")
-    path, before, after = ejected(rule)
+    path, before, after = ejected(rule, rules)
     changes = "".join(difflib.unified_diff(before.splitlines(True), after.splitlines(True), str(path), str(path)))
     backup = None
     if not options.dry_run:
         backup = _backup(path)
-        lock.write_atomically(path, after)
+        _replace(path.resolve(), after)
     if options.json:
         facts = {"rule": rule.name, "file": str(path), "script": str(rule.script), "diff": changes}
         print(json.dumps({**facts, "backup": str(backup) if backup else None}, indent=2))
@@ -279,6 +298,13 @@ def _eject(options: argparse.Namespace) -> int:
         print(f"{rule.name} is a plain `script:` rule now. {backup.name} keeps the file as it was.")
         print(f"The lock {lock.lock_path(rule.script)} tells where the script came from; nothing reads it any more.")
     return 0
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file anew, with the permissions that it has."""
+    mode = stat.S_IMODE(path.stat().st_mode)
+    lock.write_atomically(path, text)
+    path.chmod(mode)
 
 
 def _backup(path: Path) -> Path:

@@ -11,7 +11,7 @@ import math
 import os
 import stat
 from collections.abc import Iterable, Mapping, MutableMapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from snakemake_executor_plugin_llmagent.errors import ConfigError
@@ -114,7 +114,14 @@ class Options:
     timeout: float | None = None
 
     def over(self, other: Options) -> Options:
-        """These options where chosen, and the other's elsewhere."""
+        """These options where chosen, and the other's elsewhere.
+
+        A model for both roles also takes the place of the other's models of one role; that there be no supervisor
+        still holds.
+        """
+        if self.model is not None:
+            supervisor = "none" if other.supervisor == "none" else None
+            other = replace(other, coder=None, supervisor=supervisor)
         chosen = {name: value for name, value in vars(self).items() if value is not None}
         return Options(**{**vars(other), **chosen})
 

@@ -1,4 +1,6 @@
-"""The exceptions that end a session or a command, each with its exit code.
+"""The exceptions that end a session or a command, each with the exit code of the command `llmagent`.
+
+Snakemake ends with 1 whatever went wrong in a job.
 
 ```
 AgentError                        1

@@ -119,10 +119,13 @@ def status(script: Path, spec_digest: str) -> Status:
         return Status(state=State.EDITED, reason="the script has no lock: it was put there by hand", source=source)
     if lock.spec_digest != spec_digest:
         state, reason = State.STALE, "what the rule asks for has changed since the script was approved"
+    elif lock.approval is None:
+        # Before anything else: a script that nobody has approved does not become the user's own by a changed blank.
+        changed = lock.script_digest != digest_script(source)
+        state = State.AWAITING
+        reason = "the script waits for a person's approval" + (", and was changed by hand meanwhile" if changed else "")
     elif lock.script_digest != digest_script(source):
         state, reason = State.EDITED, "the script was changed by hand since it was approved"
-    elif lock.approval is None:
-        state, reason = State.AWAITING, "the script waits for a person's approval"
     else:
         state, reason = State.FROZEN, f"approved by {lock.approval.name or lock.approval.by}, {lock.approval.time}"
     return Status(state=state, reason=reason, source=source, lock=lock)
@@ -224,8 +227,10 @@ def _read_lock(path: Path, identity: tuple[int, int, int]) -> Lock:  # noqa: ARG
     advice = "Restore it from version control, or delete it: the script then counts as yours."
     try:
         record = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:  # dates such as 2025-99-99 are a ValueError
         raise LockMismatch(f"The lock {path} is not valid YAML ({error}). {advice}") from error
+    except OSError as error:
+        raise LockMismatch(f"The lock {path} cannot be read: {error.strerror}.") from error
     if not isinstance(record, dict) or "version" not in record:
         raise LockMismatch(f"The file {path} is not a lock. {advice}")
     if record["version"] != LOCK_VERSION:
@@ -236,7 +241,17 @@ def _read_lock(path: Path, identity: tuple[int, int, int]) -> Lock:  # noqa: ARG
     return _from_record(path, {name: value for name, value in record.items() if name != "version"})
 
 
+_TYPES: Mapping[str, type | tuple[type, ...]] = {
+    "rule": str, "spec_text": str, "spec_digest": str, "script_digest": str, "approval": (dict, type(None)),
+    "created": str, "models": dict, "attempts": int, "usage": dict, "python": str, "packages": dict, "sandbox": str,
+    "checks": dict, "review": (dict, type(None)), "decisions": list, "session": dict,
+}  # fmt: skip
+
+
 def _from_record(path: Path, record: dict[str, Any]) -> Lock:
+    wrong = [name for name, value in record.items() if name not in _TYPES or not isinstance(value, _TYPES[name])]
+    if wrong:
+        raise LockMismatch(f"The lock {path} has entries that are unknown or of a wrong type: {', '.join(wrong)}.")
     try:
         approval = record.pop("approval")
         decisions = tuple(record.pop("decisions", ()))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from snakemake_executor_plugin_llmagent import prompts
-from snakemake_executor_plugin_llmagent.errors import ModelRefused
+from snakemake_executor_plugin_llmagent.errors import ModelRefused, ModelUnavailable
 from snakemake_executor_plugin_llmagent.protocols import (
     Completion,
     Execution,
@@ -117,7 +117,8 @@ def _as_written(source: str, decisions: Sequence[Mapping[str, Any]]) -> str:
     if not decisions:
         return script
     record = {"decisions": [dict(entry) for entry in decisions]}
-    return f"{fenced(yaml.safe_dump(record, sort_keys=False, allow_unicode=True), 'yaml')}\n\n{script}"
+    listed = yaml.safe_dump(record, sort_keys=False, allow_unicode=True, default_flow_style=None)
+    return f"{fenced(listed, 'yaml')}\n\n{script}"
 
 
 def _read_draft(reply: Completion) -> Draft:
@@ -154,7 +155,7 @@ def feedback(attempt: Attempt) -> str:
     if attempt.execution is not None and attempt.execution.log.strip():
         log = shorten(attempt.execution.log, FEEDBACK_CHARACTERS)
         parts.append(f"\nWhat it printed (data):\n\n{fenced(log, 'text')}")
-    parts.append("\nReply with the whole corrected script, in the form asked for.")
+    parts.append("\nReply with the whole corrected script, and all decisions again, in the form asked for.")
     return "\n".join(parts)
 
 
@@ -166,10 +167,22 @@ class Supervisor:
         self.model = model
 
     def instruct(self, context: str) -> str:
-        """Turn what a rule asks for into instructions and acceptance criteria for the coder."""
+        """Turn what a rule asks for into instructions and acceptance criteria for the coder.
+
+        Raises:
+            ModelRefused: the model declined.
+            ModelUnavailable: the reply was empty or cut off.
+        """
         messages = (Message(role="system", content=prompts.load("instruct")), Message(role="user", content=context))
         reply = self._ask(messages)
-        return clean(reply.text).strip()
+        text = clean(reply.text).strip()
+        if not text or reply.stop is Stop.LENGTH:
+            what = "were empty" if not text else f"were cut off at the limit of {SUPERVISOR_TOKENS} tokens"
+            raise ModelUnavailable(
+                f"The instructions of the supervisor {reply.model} {what}. Try again, choose another supervisor, or "
+                "supervision: review."
+            )
+        return text
 
     def review(self, trial: Trial, findings: Sequence[Finding], outputs: str, brief: str) -> tuple[Review, bool]:
         """Judge a candidate.

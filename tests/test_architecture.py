@@ -19,7 +19,7 @@ import pytest
 PACKAGE = "snakemake_executor_plugin_llmagent"
 ROOT = Path(__file__).parents[1]
 
-BASE = frozenset({"errors", "spec", "config", "protocols", "text", "syntax"})
+BASE = frozenset({"errors", "spec", "config", "descriptions", "protocols", "text", "syntax"})
 LEAVES = frozenset({"formats", "llm", "sandbox", "lock", "session", "ledger"})
 BUILT_ON_FORMATS = frozenset({"context", "checks", "probes"})
 IDEA = frozenset({"prompts", "replies", "roles", "authoring"})
@@ -31,7 +31,8 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "syntax": frozenset(),
     "spec": frozenset({"errors"}),
     "config": frozenset({"errors", "text"}),
-    "protocols": frozenset({"errors", "spec"}),
+    "descriptions": frozenset(),
+    "protocols": frozenset({"errors", "spec", "descriptions"}),
     **dict.fromkeys(LEAVES, BASE),
     **dict.fromkeys(BUILT_ON_FORMATS, BASE | {"formats"}),
     "prompts": frozenset(),

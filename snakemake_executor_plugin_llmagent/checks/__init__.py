@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from snakemake_executor_plugin_llmagent.protocols import Check, Describe, Finding, Severity, Trial
+from snakemake_executor_plugin_llmagent.protocols import Check, Describe, Finding, RunAside, Severity, Trial
 
 
 def run_checks(checks: Sequence[Check], trial: Trial) -> tuple[Finding, ...]:
@@ -45,8 +45,8 @@ def content_checks(describe: Describe) -> tuple[Check, ...]:
     return (ContentCheck(describe),)
 
 
-def own_checks(trial: Trial) -> tuple[Check, ...]:
-    """The checks that the rule itself names."""
+def own_checks(trial: Trial, run: RunAside) -> tuple[Check, ...]:
+    """The checks that the rule itself names; `run` runs their processes."""
     from snakemake_executor_plugin_llmagent.checks.own import OwnCheck
 
-    return tuple(OwnCheck(document) for document in trial.spec.checks)
+    return tuple(OwnCheck(document, run) for document in trial.spec.checks)

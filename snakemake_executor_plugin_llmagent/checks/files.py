@@ -99,11 +99,12 @@ def project_untouched(trial: Trial) -> Iterable[Finding]:
             "Write the declared outputs only, and temporary files with `tempfile`.",
         )
     inputs = {trial.job.real(item) for item in trial.job.inputs}
-    spoiled = [path for path in execution.changed if not inputs.isdisjoint((Path(path), *Path(path).parents))]
+    changed = execution.changed or ()
+    spoiled = [path for path in changed if not inputs.isdisjoint((Path(path), *Path(path).parents))]
     if spoiled:
         names = _listed([_relative(path, trial.job.workdir) for path in spoiled])
         yield Finding(check="input.changed", message=f"The script changed its inputs: {names}. Only read them.")
-    elsewhere = [path for path in execution.changed if path not in spoiled]
+    elsewhere = [path for path in changed if path not in spoiled]
     # Somebody may have saved a file in an editor meanwhile; what the script names is the script's doing.
     named = [path for path in elsewhere if Path(path).name in trial.source]
     for paths, severity in ((named, Severity.ERROR), ([p for p in elsewhere if p not in named], Severity.WARNING)):

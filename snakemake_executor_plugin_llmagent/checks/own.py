@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import ast
-import contextlib
 import json
-import os
-import signal
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from snakemake_executor_plugin_llmagent.checks import runner
 from snakemake_executor_plugin_llmagent.errors import ConfigError
-from snakemake_executor_plugin_llmagent.protocols import Finding, Item, Severity, Trial
+from snakemake_executor_plugin_llmagent.protocols import Ending, Finding, Item, RunAside, Severity, Trial
 from snakemake_executor_plugin_llmagent.spec import Document
 from snakemake_executor_plugin_llmagent.syntax import parse
 from snakemake_executor_plugin_llmagent.text import clean
 
-TIMEOUT_SECONDS = 600.0
+_TOO_MUCH = {
+    Ending.TIMEOUT: "did not end within the time limit of the rule (`timeout`)",
+    Ending.LOG_FLOOD: "printed too much and was ended",
+}
 
 
 def load(label: str, base: Path) -> Document:
@@ -55,8 +54,9 @@ def load(label: str, base: Path) -> Document:
 class OwnCheck:
     """Calls a person's check `(job) -> list of findings`."""
 
-    def __init__(self, document: Document) -> None:
-        """Call the check that a document holds."""
+    def __init__(self, document: Document, run: RunAside) -> None:
+        """Call the check that a document holds; `run` runs its process to the end."""
+        self._run = run
         self._label = document.label
         self._path = document.path
         self._function = document.label.rpartition(":")[2]
@@ -68,27 +68,13 @@ class OwnCheck:
             question.write_text(json.dumps(self._question(trial), default=str), encoding="utf-8")
             # Neither our folder nor a `__pycache__` beside the person's file: it finds its own neighbours.
             command = (sys.executable, "-B", "-P", runner.__file__, str(question), str(answer))
-            printed = self._run(command, trial.job.workdir, Path(folder, "log.txt"))
+            log = Path(folder, "log.txt")
+            ending = self._run(command, trial.job.workdir, log)
+            if ending in _TOO_MUCH:
+                raise ConfigError(f"The check {self._label!r} {_TOO_MUCH[ending]}.")
             if not answer.exists():
-                raise ConfigError(f"The check {self._label!r} cannot be run:\n{clean(printed[-2000:])}")
+                raise ConfigError(f"The check {self._label!r} cannot be run:\n{_end_of(log)}")
             return [self._finding(entry) for entry in json.loads(answer.read_text(encoding="utf-8"))]
-
-    def _run(self, command: Sequence[str], workdir: Path, log: Path) -> str:
-        """Run the check to its end or to the time limit, with whatever it starts; returns what it printed."""
-        with log.open("wb") as sink:
-            process = subprocess.Popen(
-                command, cwd=workdir, stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )  # fmt: skip
-        try:
-            process.wait(timeout=TIMEOUT_SECONDS)
-        except subprocess.TimeoutExpired:
-            raise ConfigError(f"The check {self._label!r} did not end within {TIMEOUT_SECONDS:.0f} s.") from None
-        finally:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        return log.read_text(encoding="utf-8", errors="replace")
 
     def _question(self, trial: Trial) -> dict[str, object]:
         job, layout, execution = trial.job, trial.layout, trial.execution
@@ -113,3 +99,9 @@ class OwnCheck:
     def _finding(self, entry: dict[str, str]) -> Finding:
         severity = Severity.WARNING if entry.get("severity") == "warning" else Severity.ERROR
         return Finding(check=f"check.{self._label}", message=clean(entry["message"]), severity=severity)
+
+
+def _end_of(log: Path, size: int = 2000) -> str:
+    with log.open("rb") as handle:
+        handle.seek(max(0, log.stat().st_size - size))
+        return clean(handle.read().decode("utf-8", errors="replace"))

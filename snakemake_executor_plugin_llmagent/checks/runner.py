@@ -17,6 +17,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+MODULE = "llmagent_check"
+"""What the person's module is called while it runs."""
+
 
 class Files(list[str]):
     """Paths by position and by name, as in a Snakemake script."""
@@ -56,10 +59,11 @@ def main(question: str, answer: str) -> None:
     """Read the job, call the check, write its findings."""
     asked: dict[str, Any] = json.loads(Path(question).read_text(encoding="utf-8"))
     path = Path(asked["file"])
-    sys.path.insert(0, str(path.parent))
-    specification = importlib.util.spec_from_file_location(path.stem, path)
+    # Last, and under a name of our own: a person's `select.py` must not stand in for the standard library's.
+    sys.path.append(str(path.parent))
+    specification = importlib.util.spec_from_file_location(MODULE, path)
     assert specification is not None and specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
+    module = sys.modules[MODULE] = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
     check, job = getattr(module, asked["function"]), asked["job"]
     job["input"], job["output"] = Files(job["input"]), Files(job["output"])

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import shlex
+import glob
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from snakemake_executor_plugin_llmagent.host.declared import DIGEST_PARAM
+from snakemake_executor_plugin_llmagent import lock
+from snakemake_executor_plugin_llmagent.errors import LockMismatch
+from snakemake_executor_plugin_llmagent.host.declared import DIGEST_PARAM, AgentRule
 from snakemake_executor_plugin_llmagent.protocols import Item, Job, Layout, Program
-from snakemake_executor_plugin_llmagent.spec import Kind
+from snakemake_executor_plugin_llmagent.spec import Kind, State
+from snakemake_executor_plugin_llmagent.text import fenced, one_line
 
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
@@ -26,6 +29,12 @@ class JobTask:
         self._job = job
         self._script = script
         self.job = plain_job(job)
+        self._settled: set[Path] = set()
+
+    @property
+    def environment(self) -> str:
+        """The software environment that Snakemake makes for the rule, in words for the author."""
+        return _environment(self._job)
 
     def program(self, source: str, layout: Layout) -> Program:
         """The script with Snakemake's own preamble, its paths as they are inside the stage."""
@@ -44,17 +53,49 @@ class JobTask:
         return all(self.job.real(item).exists() for item in self.job.inputs)
 
     def bystanders(self) -> frozenset[Path] | None:
-        """Files of all jobs of the run; None while a rule runs whose writing nobody keeps apart."""
+        """Files of jobs that are yet to end, scripts that are yet to be written, and temporary files.
+
+        None while a rule runs whose writing nobody keeps apart.
+        """
         workflow = self._job.dag.workflow
-        running = list(workflow.scheduler.running) if workflow.scheduler is not None else []
-        if any(not _is_agent(member) for job in running for member in (job if job.is_group() else [job])):
+        started = list(workflow.scheduler.running) if workflow.scheduler is not None else []
+        running = [member for job in started for member in (job if job.is_group() else [job])]
+        if not all(_is_agent(job) for job in running):
             return None
         files: set[Path] = set()
         for job in list(workflow.dag.jobs):
-            mine = [*job.output, *job.log, *([job.benchmark] if job.benchmark else [])]
+            # A temporary file goes when the last job that reads it ends, whenever it was written.
+            mine = job.temp_output if workflow.dag.noneedrun_finished(job) else _files_of(job)
             files |= {self.job.workdir / str(path) for path in mine}
-        scripts = {rule.ruleinfo.agent.script.parent for rule in workflow.rules if hasattr(rule.ruleinfo, "agent")}
-        return frozenset(files | scripts)
+        at_work = {job.rule.name for job in running}  # a frozen script may be repaired while it runs
+        for rule in workflow.rules:
+            if hasattr(rule.ruleinfo, "agent") and (rule.name in at_work or self._is_due(rule.ruleinfo.agent)):
+                files |= set(_files_of_script(rule.ruleinfo.agent.script))
+        return frozenset(files)
+
+    def _is_due(self, agent: AgentRule) -> bool:
+        """Whether a script is yet to be written; one that was approved once and is not any more was tampered with."""
+        if agent.script in self._settled:
+            return False
+        try:
+            due = lock.status(agent.script, agent.spec.digest).state in (State.MISSING, State.STALE)
+        except LockMismatch:
+            due = False
+        if not due:
+            self._settled.add(agent.script)
+        return due
+
+
+def _files_of(job: Any) -> Iterable[Any]:
+    return (*job.output, *job.log, *([job.benchmark] if job.benchmark else []))
+
+
+def _files_of_script(script: Path) -> Iterable[Path]:
+    """What is written when a script is; `snapshot.changes` knows the temporary names of hidden ones."""
+    locked = lock.lock_path(script)
+    hidden = (f".{script.name}.new", f".{locked.name}", f".{script.stem}.authoring")
+    yield from (script, locked, *(script.with_name(name) for name in hidden))
+    yield from script.parent.glob(f"{glob.escape(script.stem)}.edited-*.py")
 
 
 def _is_agent(job: Any) -> bool:
@@ -157,17 +198,38 @@ def _command(job: Any) -> tuple[str, ...]:
     """How the rule's Python is started: directly, or inside the environment that Snakemake made for the rule."""
     settings = job.dag.workflow.deployment_settings
     methods = {method.name for method in settings.deployment_method}
+    python = 'exec python "$1"'
     if "CONDA" in methods and job.conda_env is not None:
         from snakemake.deployment.conda import Conda
 
         conda = Conda(container_img=None, prefix_path=job.dag.workflow.conda_base_path)
-        return ("bash", "-c", conda.shellcmd(job.conda_env.address, "exec python {script}"))
+        return _in_bash(conda.shellcmd(job.conda_env.address, python))
     if "ENV_MODULES" in methods and job.env_modules is not None:
-        return ("bash", "-c", job.env_modules.shellcmd("exec python {script}"))
+        return _in_bash(job.env_modules.shellcmd(python))
     if "APPTAINER" in methods and job.container_img_path is not None:
         from snakemake.deployment import singularity
 
-        inside = f"exec {shlex.quote('python')} {{script}}"
-        return ("bash", "-c", singularity.shellcmd(job.container_img_path, inside, args=settings.apptainer_args,
-                                                   is_python_script=True))  # fmt: skip
+        inside = singularity.shellcmd(
+            job.container_img_path, python, args=settings.apptainer_args, is_python_script=True
+        )
+        return _in_bash(f'{inside} llmagent "$1"')  # it ends with `sh -c COMMAND`, which gets arguments of its own
     return (sys.executable, "{script}")
+
+
+def _in_bash(command: str) -> tuple[str, ...]:
+    """A command of bash that finds the script's path in `$1`, whatever characters the path has."""
+    return ("bash", "-c", command, "llmagent", "{script}")
+
+
+def _environment(job: Any) -> str:
+    methods = {method.name for method in job.dag.workflow.deployment_settings.deployment_method}
+    note = "The script does not run in this Python but in the environment of its rule, with the packages of that one"
+    if "CONDA" in methods and job.conda_env is not None:
+        content = getattr(job.conda_env, "content", b"")
+        text = content.decode(errors="replace") if isinstance(content, bytes) else str(content)
+        return f"{note}, made with conda:\n\n{fenced(text, 'yaml')}"
+    if "ENV_MODULES" in methods and job.env_modules is not None:
+        return f"{note}, made with environment modules: {one_line(str(job.env_modules))}."
+    if "APPTAINER" in methods and job.container_img_path is not None:
+        return f"{note}, the container {one_line(str(job.container_img_url or job.container_img_path))}."
+    return ""

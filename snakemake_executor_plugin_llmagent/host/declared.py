@@ -29,16 +29,16 @@ class Declaration:
     """What stands in the Snakefile, whatever rule it ends up in.
 
     Attributes:
-        name: the rule's name where it is defined.
+        name: the rule's name where it is defined, None if it has none there.
         text: the sentence.
         options: choices about authoring.
         documents, checks: texts that belong to what is asked for.
         base: directory of the file that defines the rule.
         file, line: where.
-        claims: scripts that rules of this workflow hold, by path, with the rule and its spec digest.
+        claims: scripts that rules of this workflow hold, by path, each with the spec digest that came first.
     """
 
-    name: str
+    name: str | None
     text: str
     options: Options
     documents: tuple[Document, ...]
@@ -46,7 +46,7 @@ class Declaration:
     base: Path
     file: str
     line: int
-    claims: dict[Path, tuple[str, str]]
+    claims: dict[Path, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,9 +121,7 @@ def declare(workflow: Any, name: str | None, file: str, line: int) -> Callable[.
 def _declare(
     workflow: Any, name: str | None, file: str, line: int, sentence: tuple[object, ...], options: dict[str, object]
 ) -> Declaration:
-    if not name:
-        raise ConfigError("An agent rule needs a name, because its script is stored under it.")
-    where = f"Rule {name}: "
+    where = f"Rule {name}: " if name else ""
     base = _base(workflow, file)
     spec_file = options.pop("spec_file", None)
     text = _sentence(where, sentence, spec_file, base)
@@ -215,10 +213,12 @@ def _document(where: str, label: str, base: Path) -> Document:
 
 def _complete(ruleinfo: AgentRuleInfo, rulename: str) -> AgentRule:
     declaration = ruleinfo.declaration
+    if not (declaration.name or ruleinfo.name):
+        raise _error(declaration, "An agent rule needs a name, because its script is stored under it.")
     outputs = _slots(ruleinfo.output)
     if not outputs:
         raise _error(declaration, f"Rule {rulename} has `agent:` but no `output:`; there is nothing to write.")
-    for flag in ("pipe", "service"):
+    for flag in ("pipe", "service", "update"):
         if any(_flagged(entry, flag) for entry in _entries(ruleinfo.output)):
             raise _error(declaration, f"Rule {rulename}: an agent rule cannot write {flag}() outputs.")
     positional, named = ruleinfo.params or ((), {})
@@ -228,22 +228,21 @@ def _complete(ruleinfo: AgentRuleInfo, rulename: str) -> AgentRule:
         wildcards=_wildcards(ruleinfo.output), context=declaration.documents, checks=declaration.checks,
         source_file=declaration.file, line=declaration.line,
     )  # fmt: skip
-    script = _claim(declaration, rulename, spec.digest)
+    script = _claim(declaration, ruleinfo.name or declaration.name or rulename, rulename, spec.digest)
     return AgentRule(name=rulename, spec=spec, options=declaration.options, script=script)
 
 
-def _claim(declaration: Declaration, rulename: str, digest: str) -> Path:
+def _claim(declaration: Declaration, defined: str, rulename: str, digest: str) -> Path:
     """The place of a rule's script: named as where the rule is defined, so that rules which inherit it share it.
 
-    A rule that inherits but asks for something else (`with:` another output) gets a script under its own name.
+    A rule that inherits but asks for something else (`with:` another output) gets a script under its own name; one that
+    takes the place of a module's rule, and so has its name too, never touches the module's script.
     """
     folder = declaration.base / "agents"
-    for stem in (declaration.name, rulename, f"{rulename}-{digest[:8]}"):
+    for stem in (defined, rulename, f"{rulename}-{digest[:8]}"):
         script = folder / f"{stem}.py"
-        holder, held = declaration.claims.get(script, (rulename, digest))
-        if held == digest or holder == rulename:
+        if declaration.claims.setdefault(script, digest) == digest:
             break
-    declaration.claims[script] = (rulename, digest)
     return script
 
 

@@ -42,13 +42,15 @@ def write_log(job: Any, text: str) -> None:
 
 
 def keep_edited(script: Path, status: Status, logger: Any) -> None:
-    """Before a script that somebody changed by hand is replaced, put a copy beside it."""
+    """Before a script that a person changed or approved is replaced, put a copy beside it."""
     if status.source is None:
         return
-    if status.lock is not None and status.lock.script_digest == lock.digest_script(status.source):
+    found = status.lock
+    by_person = found is not None and found.approval is not None and found.approval.by == "person"
+    if found is not None and found.script_digest == lock.digest_script(status.source) and not by_person:
         return
     number = 1
     while (copy := script.with_name(f"{script.stem}.edited-{number}.py")).exists():
         number += 1
     shutil.copy2(script, copy)
-    logger.warning(f"The script {script} had been changed by hand; the copy {copy} keeps it.")
+    logger.warning(f"The script {script} was changed or approved by a person; the copy {copy} keeps it.")

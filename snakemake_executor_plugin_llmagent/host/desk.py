@@ -22,7 +22,7 @@ from snakemake_executor_plugin_llmagent.errors import AgentError, Cancelled, Not
 from snakemake_executor_plugin_llmagent.host.bridge import JobTask
 from snakemake_executor_plugin_llmagent.host.declared import AgentRule, script_reference
 from snakemake_executor_plugin_llmagent.host.delivery import keep_edited, publish_trial, write_log, written
-from snakemake_executor_plugin_llmagent.host.frozen import RUNNABLE, marked, not_runnable, say_if_edited
+from snakemake_executor_plugin_llmagent.host.frozen import RUNNABLE, marked, not_frozen, not_runnable, say_if_edited
 from snakemake_executor_plugin_llmagent.host.turns import forget_dead_author, one_author
 from snakemake_executor_plugin_llmagent.host.wrong import AgentRuleError
 from snakemake_executor_plugin_llmagent.lock import Status
@@ -100,7 +100,7 @@ class Desk:
             forget_dead_author(agent.script)
             status = lock.status(agent.script, agent.spec.digest)
             if self._locked and status.state is not State.FROZEN:
-                yield f"--llmagent-locked: agent rule {agent.name} is {status.state}, not frozen: {status.reason}."
+                yield not_frozen(agent, status)
             elif status.state in (State.STALE, State.MISSING):
                 self._assembly.check(agent.spec, self._options(agent))
             elif status.state is State.AWAITING:
@@ -140,14 +140,17 @@ class Desk:
         """Have the script written if it is missing or stale; whether that has also made this job's outputs."""
         with self._turn(agent):
             status = self._status(agent)
+            if self._locked and status.state is not State.FROZEN:
+                # Jobs that a checkpoint leads to were not known before the run.
+                raise NotApproved(not_frozen(agent, status))
             if status.state in RUNNABLE:
                 self._adopt(job, agent)
                 say_if_edited(agent, status)
                 return False
             self._raise_if_given_up(agent)
-            if self._locked or status.state is State.AWAITING:
+            if status.state is State.AWAITING:
                 raise NotApproved(not_runnable(agent, status))
-            with one_author(agent.script, self._stop_if_cancelled):
+            with one_author(agent.script, self._waits_for_other(agent)):
                 status = self._status(agent)  # another Snakemake may have been faster
                 if status.state in RUNNABLE:
                     self._adopt(job, agent)
@@ -175,6 +178,18 @@ class Desk:
         if self._cancelled.is_set():
             raise Cancelled("Cancelled.")
 
+    def _waits_for_other(self, agent: AgentRule) -> Callable[[], None]:
+        """What to do, again and again, while another Snakemake has the script written."""
+        said: list[bool] = []
+
+        def wait() -> None:
+            self._stop_if_cancelled()
+            if not said:
+                said.append(True)
+                self._tell(agent.name, f"another Snakemake has {agent.script.name} written; waiting for it")
+
+        return wait
+
     def _status(self, agent: AgentRule) -> Status:
         return lock.status(agent.script, agent.spec.digest)
 
@@ -194,7 +209,7 @@ class Desk:
         with self._shop(agent, job) as shop:
             with self._giving_up(agent):
                 attempt = author(shop, agent.spec, task, start=start)
-                self._freeze(agent, shop, attempt, status)
+                self._freeze(agent, task, shop, attempt, status)
             return self._deliver(job, agent, attempt)
 
     @contextmanager
@@ -239,13 +254,18 @@ class Desk:
             self._given_up[agent.script] = text
             raise SandboxUnavailable(text) from error
 
-    def _freeze(self, agent: AgentRule, shop: Workshop, attempt: Attempt, status: Status) -> None:
+    def _freeze(self, agent: AgentRule, task: JobTask, shop: Workshop, attempt: Attempt, status: Status) -> None:
         assert attempt.draft.source is not None
         self._stop_if_cancelled()
         keep_edited(agent.script, status, self._logger)
+        if status.source is not None:
+            shop.session.keep("before/script.py", status.source)
         shop.session.event("frozen", script=str(agent.script), attempts=attempt.number)
-        person = self._options(agent).approve == "person"
-        made = self._assembly.lock(agent.spec, shop, attempt, wait_for_person=person)
+        # What a person has approved is mended, but a person approves it again.
+        before = status.lock.approval if status.lock is not None and status.state is State.FROZEN else None
+        by_person = before is not None and before.by == "person"
+        person = by_person or self._options(agent).approve == "person"
+        made = self._assembly.lock(agent.spec, task, shop, attempt, wait_for_person=person)
         try:
             lock.freeze(agent.script, attempt.draft.source, made)
         except OSError as error:
@@ -307,7 +327,7 @@ class Desk:
         Returns:
             Whether that has also made the outputs of the job.
         """
-        with self._turn(agent), one_author(agent.script, self._stop_if_cancelled):
+        with self._turn(agent), one_author(agent.script, self._waits_for_other(agent)):
             status = self._status(agent)
             if status.source is None or status.state is not State.FROZEN:
                 raise error
@@ -322,7 +342,7 @@ class Desk:
                     if not attempt.accepted:
                         others = [other for other in self._passed[agent.script] if other.inputs_exist()]
                         attempt = author(shop, agent.spec, task, start=attempt, others=others)
-                        self._freeze(agent, shop, attempt, status)
+                        self._freeze(agent, task, shop, attempt, status)
                 return self._deliver(job, agent, attempt)
 
 
@@ -341,6 +361,7 @@ def _settings(chosen: Any, cancelled: threading.Event) -> Settings:
         record=Path(get("record")) if get("record") else None,
         read_keys=partial(read_keys, dict(os.environ), Path(key_file) if key_file else None),
         context_tokens=get("context_tokens"),
+        locked=bool(get("locked")),
         workdir=Path.cwd(),
         environment=dict(os.environ),
         cancelled=cancelled,

@@ -87,6 +87,11 @@ def say_if_edited(agent: AgentRule, status: Status) -> None:
     )
 
 
+def not_frozen(agent: AgentRule, status: Status) -> str:
+    """Why a rule may not run under `--llmagent-locked`."""
+    return f"--llmagent-locked: agent rule {agent.name} is {status.state}, not frozen: {status.reason}."
+
+
 def not_runnable(agent: AgentRule, status: Status) -> str:
     """Why a rule's script cannot run, and what to do."""
     if status.state is State.AWAITING:

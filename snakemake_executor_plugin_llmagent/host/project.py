@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +37,10 @@ def agent_rules(
     settings = ConfigSettings(config=_parsed(parse_config, config), configfiles=files)
     workflow: Any = None
     try:
-        with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
+        with _stdout_to_stderr(), SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
             opened = api.workflow(
                 resource_settings=ResourceSettings(cores=1), config_settings=settings,
-                snakefile=snakefile.resolve() if snakefile else None, workdir=directory,
+                snakefile=snakefile.absolute() if snakefile else None, workdir=directory,
             )  # fmt: skip
             workflow = opened._get_workflow(check_envvars=False)
             workflow.include(opened.snakefile, overwrite_default_target=True)
@@ -49,6 +52,20 @@ def agent_rules(
         except KeyError:  # it cannot place an error on the first line of a Snakefile
             text = format_exception_to_string(error)
         raise ConfigError(text.strip()) from None
+
+
+@contextmanager
+def _stdout_to_stderr() -> Iterator[None]:
+    """What a Snakefile and its commands print while it is read must not stand in front of our answer."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    try:
+        os.dup2(2, 1)
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def _parsed(parse_config: Any, entries: Sequence[str]) -> Mapping[str, Any]:

@@ -93,7 +93,8 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]
             value = getattr(self, name)
             if value and value.startswith("replay:"):
                 setattr(self, name, f"replay:{_absolute(value.removeprefix('replay:'))}")
-        if any(getattr(self, name) is not None for name in ("model", "coder", "supervisor", "max_attempts", "timeout")):
+        chosen = ("model", "coder", "supervisor", "supervision", "max_attempts", "approve", "timeout", "context_tokens")
+        if any(getattr(self, name) is not None for name in chosen):
             self._validate()
 
     def _validate(self) -> None:
@@ -103,10 +104,13 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]
         from snakemake_executor_plugin_llmagent.errors import ConfigError
 
         try:
+            if self.context_tokens is not None and self.context_tokens < 1:
+                raise ConfigError(f"`context_tokens` has to be at least 1, not {self.context_tokens}.")
             validate_options(
                 Options(
                     model=self.model, coder=self.coder, supervisor=self.supervisor,
-                    max_attempts=self.max_attempts, timeout=self.timeout,
+                    supervision=self.supervision, max_attempts=self.max_attempts, approve=self.approve,
+                    timeout=self.timeout,
                 ),
                 base=Path.cwd(),
             )  # fmt: skip

@@ -1,7 +1,7 @@
 """Who answers: a provider's model, or recordings of one.
 
 A provider's SDK is imported when one of its models is opened, and no earlier. What wraps a model has the same two
-members as a model, `name` and `complete`, so that wrappers can be stacked: `Abortable(Metered(Recording(provider)))`.
+members as a model, `name` and `complete`, so that wrappers can be stacked: `Abortable(Recording(provider))`.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ class Abortable:
     """Gives up waiting for a model as soon as an event is set, even inside a blocked read of a socket.
 
     It belongs outermost: what it leaves behind goes on in a thread of its own, so that a reply that still comes is
-    charged and recorded by the wrappers inside.
+    recorded by the wrappers inside.
     """
 
     def __init__(self, model: Model, cancelled: threading.Event) -> None:

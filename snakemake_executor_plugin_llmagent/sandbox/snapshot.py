@@ -48,9 +48,15 @@ def _note(snapshot: Snapshot, path: Path, found: os.stat_result) -> None:
     snapshot[path] = (found.st_mtime_ns, found.st_size, found.st_ino)
 
 
-def changes(before: Snapshot | None, after: Snapshot | None, others: frozenset[Path]) -> tuple[str, ...]:
-    """Files that differ and do not belong to other jobs (nor lie in a directory of theirs)."""
-    if before is None or after is None:
-        return ()
+def changes(before: Snapshot | None, after: Snapshot | None, others: frozenset[Path] | None) -> tuple[str, ...] | None:
+    """Files that differ and do not belong to other jobs (nor lie in a directory of theirs); None if not known."""
+    if before is None or after is None or others is None:
+        return None
     differing = sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
-    return tuple(str(path) for path in differing if path not in others and others.isdisjoint(path.parents))
+    return tuple(str(path) for path in differing if not _belongs(path, others))
+
+
+def _belongs(path: Path, others: frozenset[Path]) -> bool:
+    # `.NAME.RANDOM` is `.NAME` that is just being written.
+    names = (path, path.with_suffix("")) if path.name.startswith(".") else (path,)
+    return not others.isdisjoint((*names, *path.parents))

@@ -91,7 +91,7 @@ class StagedSandbox:
             )  # fmt: skip
             access = watch.access()
         others = task.bystanders()
-        known = others_before is not None and others is not None
+        others = None if others_before is None or others is None else others_before | others
         return Execution(
             ending=ending,
             returncode=returncode,
@@ -99,7 +99,7 @@ class StagedSandbox:
             log=_readable_log(log, _Names(script=script, stage=plan.stage, lines_before=program.lines_before)),
             access=access,
             strays=layout.strays(plan, job),
-            changed=snapshot.changes(before, _surroundings(job), others) if known and others is not None else (),
+            changed=snapshot.changes(before, _surroundings(job), others),
             sandbox=self.name,
         )
 

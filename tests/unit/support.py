@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
+import threading
+import uuid
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -18,10 +21,14 @@ from snakemake_executor_plugin_llmagent.protocols import (
     Layout,
     Program,
     Request,
+    RunAside,
     Stop,
     Trial,
     Usage,
 )
+from snakemake_executor_plugin_llmagent.sandbox import process
+from snakemake_executor_plugin_llmagent.sandbox.process import Limits
+from snakemake_executor_plugin_llmagent.sandbox.warden import TOKEN
 from snakemake_executor_plugin_llmagent.spec import Kind, Slot, Spec
 
 APPROVE = '{"verdict": "approve", "comments": "it does what is asked"}'
@@ -87,6 +94,19 @@ def a_trial(stage: Path, outputs: Iterable[Item] = (), **changes: Any) -> Trial:
     return Trial(**{**values, **changes})
 
 
+def run_aside(seconds: float = 120.0, cancelled: threading.Event | None = None) -> RunAside:
+    """What runs a person's checks."""
+
+    def run(command: tuple[str, ...], directory: Path, log: Path) -> Ending:
+        environment = {**os.environ, TOKEN: uuid.uuid4().hex}
+        limits, stop = Limits(seconds=seconds), cancelled or threading.Event()
+        return process.run(
+            command, directory=directory, environment=environment, log=log, limits=limits, cancelled=stop
+        )[0]
+
+    return run
+
+
 def names(findings: Iterable[Finding]) -> list[str]:
     """The names of findings."""
     return [finding.check for finding in findings]
@@ -120,6 +140,10 @@ def completion(text: str, stop: Stop = Stop.END) -> Completion:
 class FileTask:
     """A task that needs no Snakemake: its `snakemake` object is a few lines in front of the script."""
 
+    @property
+    def environment(self) -> str:
+        return ""
+
     def __init__(self, job: Job, python: str, bystanders: frozenset[Path] | None = frozenset()) -> None:
         self.job = job
         self._python = python
@@ -142,5 +166,5 @@ class FileTask:
 
 __all__ = [
     "APPROVE", "REVISE", "SCRIPT", "FileTask", "Item", "Kind", "Scripted", "a_job", "a_spec", "a_trial", "an_execution",
-    "completion", "fenced", "names",
+    "completion", "fenced", "names", "run_aside",
 ]  # fmt: skip

@@ -29,7 +29,18 @@ from snakemake_executor_plugin_llmagent.sandbox import layout
 from snakemake_executor_plugin_llmagent.session import Session
 from snakemake_executor_plugin_llmagent.spec import Document
 from tests.unit.conftest import MakeSandbox
-from tests.unit.support import APPROVE, REVISE, FileTask, Scripted, a_job, a_spec, an_execution, fenced, names
+from tests.unit.support import (
+    APPROVE,
+    REVISE,
+    FileTask,
+    Scripted,
+    a_job,
+    a_spec,
+    an_execution,
+    fenced,
+    names,
+    run_aside,
+)
 
 USES = "data, fit = snakemake.input.data, snakemake.output.fit"
 
@@ -97,6 +108,7 @@ class Shop:
             supervision=supervision,
             sandbox=sandbox,
             describe=look,
+            run_aside=run_aside(),
             context=lambda spec, task: f"BRIEF of {spec.rule}",
             show_outputs=self._show,
             session=Session(folder / "session"),
@@ -276,7 +288,8 @@ def test_full_supervision_instructs_once_and_reads_every_attempt(tmp_path: Path,
     assert attempt.number == 4
     assert shop.silent and shop.supervisor is not None
     for request in shop.coder.asked:
-        assert "# Instructions of the supervisor\n\n1. open the data" in request.messages[1].content
+        assert "# Instructions of the supervisor" in request.messages[1].content
+        assert "1. open the data" in request.messages[1].content
     syntax, missing, good = (request.messages[1].content for request in shop.supervisor.asked[1:])
     assert "script.syntax" in syntax and "NOT RUN" in syntax
     assert "output.missing" in missing and "OUTPUTS" in missing
@@ -412,6 +425,27 @@ def test_what_was_wrong_with_a_reply_is_told_once(tmp_path: Path, task: FileTask
     shop = Shop(tmp_path, FakeSandbox({}), reply)
     attempt = author(shop.workshop, a_spec(), task, others=[other_task(tmp_path, "ggf")])
     assert names(attempt.findings) == ["reply.decisions"]
+
+
+@pytest.mark.parametrize("reply", ["I would rather talk.", ""])
+def test_a_reply_without_a_script_does_not_make_the_coder_forget_the_last_one(
+    tmp_path: Path, task: FileTask, reply: str
+) -> None:
+    sandbox = FakeSandbox({"old": Behaviour(files={})})
+    shop = Shop(tmp_path, sandbox, draft("old"), reply, reply, draft("new"), reviews=[APPROVE])
+    attempt = author(shop.workshop, a_spec(), task)
+    assert attempt.number == 4
+    last = shop.coder.asked[3].messages
+    assert "# old" in last[2].content
+    assert "output.missing" in last[3].content and "reply." in last[3].content
+
+
+def test_a_reviewer_is_told_what_the_last_review_asked_for(tmp_path: Path, task: FileTask) -> None:
+    shop = Shop(tmp_path, FakeSandbox({}), draft("one"), draft("two"), reviews=[REVISE, APPROVE])
+    author(shop.workshop, a_spec(), task)
+    assert shop.supervisor is not None
+    assert "What a review of the script before" not in shop.supervisor.asked[0].messages[1].content
+    assert "What a review of the script before this one asked for" in shop.supervisor.asked[1].messages[1].content
 
 
 # --- with the real sandbox ------------------------------------------------------------------------------------------

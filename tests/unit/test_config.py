@@ -217,3 +217,12 @@ def test_recordings_lie_relative_to_whoever_names_them(tmp_path: Path) -> None:
 
 def test_options_can_be_handed_to_another_process() -> None:
     assert pickle.loads(pickle.dumps(DEFAULTS)) == DEFAULTS
+
+
+def test_a_model_for_both_roles_takes_the_place_of_models_of_one_role_from_further_out() -> None:
+    run = Options(coder="openai:far", supervisor="openai:far", max_attempts=3)
+    both = Options(model="openai:near").over(run)
+    assert (both.model, both.coder, both.supervisor, both.max_attempts) == ("openai:near", None, None, 3)
+    one = Options(coder="openai:near").over(run)
+    assert (one.model, one.coder, one.supervisor) == (None, "openai:near", "openai:far")
+    assert Options(model="openai:near").over(Options(supervisor="none")).supervisor == "none"

@@ -152,10 +152,12 @@ def written(data: bytes) -> Callable[[Path], None]:
         (edited(lambda record: record.update(version="1")), "has version '1'"),
         (edited(lambda record: record.pop("spec_digest")), "lacks or has an unknown entry: .*spec_digest"),
         (edited(lambda record: record.pop("approval")), "lacks or has an unknown entry: 'approval'"),
-        (edited(lambda record: record.update(colour="red")), "lacks or has an unknown entry: .*colour"),
+        (edited(lambda record: record.update(colour="red")), "unknown or of a wrong type: colour"),
         (edited(lambda record: record["approval"].update(colour="red")), "lacks or has an unknown entry"),
-        (edited(lambda record: record.update(approval="me")), "lacks or has an unknown entry"),
-        (edited(lambda record: record.update(decisions=3)), "lacks or has an unknown entry"),
+        (edited(lambda record: record.update(approval="me")), "of a wrong type: approval"),
+        (edited(lambda record: record.update(decisions=3)), "of a wrong type: decisions"),
+        (edited(lambda record: record.update(usage=None)), "of a wrong type: usage"),
+        (written(b"version: 1\ncreated: 2025-99-99\n"), "is not valid YAML"),
     ],
 )
 def test_a_broken_lock_is_an_error_with_a_way_out(script: Path, damage: Callable[[Path], None], message: str) -> None:
@@ -196,7 +198,7 @@ def test_every_state(script: Path, present: str, locked: str, approved: bool, wa
         expected = State.EDITED
     elif locked == "other spec":
         expected = State.STALE
-    elif source != OLD:
+    elif source != OLD and approved:
         expected = State.EDITED
     assert found.state is expected
     assert found.source == source

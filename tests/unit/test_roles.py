@@ -6,7 +6,7 @@ import pytest
 
 from snakemake_executor_plugin_llmagent import prompts
 from snakemake_executor_plugin_llmagent.errors import ModelRefused, ModelUnavailable
-from snakemake_executor_plugin_llmagent.protocols import Ending, Finding, Request, Severity, Stop
+from snakemake_executor_plugin_llmagent.protocols import Completion, Ending, Finding, Request, Severity, Stop
 from snakemake_executor_plugin_llmagent.replies import blocks
 from snakemake_executor_plugin_llmagent.roles import (
     CODER_TOKENS,
@@ -57,7 +57,7 @@ def test_after_a_failure_the_script_and_what_was_found_are_shown() -> None:
     assert "The script above was not accepted." in said
     assert "- output.missing: The script did not write `fit.json`." in said
     assert "KeyError: 'm_yy'" in said
-    assert said.endswith("Reply with the whole corrected script, in the form asked for.")
+    assert said.endswith("Reply with the whole corrected script, and all decisions again, in the form asked for.")
 
 
 def test_the_reviewers_wishes_are_shown() -> None:
@@ -211,6 +211,25 @@ def test_a_supervisor_that_declines_ends_the_session(tmp_path: Path) -> None:
             Supervisor(Scripted(reply)).review(a_trial(tmp_path), (), "", BRIEF)
         with pytest.raises(ModelRefused):
             Supervisor(Scripted(reply)).instruct(BRIEF)
+
+
+@pytest.mark.parametrize(
+    ("reply", "said"),
+    [
+        (completion(""), "were empty"),
+        (completion("1. open", stop=Stop.LENGTH), f"were cut off at the limit of {SUPERVISOR_TOKENS} tokens"),
+    ],
+)
+def test_instructions_that_are_none_end_the_session(reply: Completion, said: str) -> None:
+    with pytest.raises(ModelUnavailable, match=said):
+        Supervisor(Scripted(reply)).instruct(BRIEF)
+
+
+def test_the_coder_is_shown_its_decisions_again() -> None:
+    draft = Draft(source=SCRIPT, decisions=({"name": "RANGE", "value": [105, 160]},))
+    shown = blocks(asked(failed(draft=draft)).messages[2].content)
+    assert [block.tag for block in shown] == ["yaml", "python"]
+    assert "value: [105, 160]" in shown[0].text
 
 
 def test_instructions_are_the_reply_made_harmless() -> None:

@@ -127,6 +127,12 @@ RULES = {
             output: service("out.json")
             agent: "sum x"
         """, 3, "an agent rule cannot write service() outputs"),
+    "update": (
+        """
+        rule total:
+            output: update("out.json")
+            agent: "sum x"
+        """, 3, "an agent rule cannot write update() outputs"),
     "no name": (
         """
         rule:

@@ -290,6 +290,53 @@ def test_killed_while_a_script_runs(tmp_path: Path, frozen: bool) -> None:
     assert leftovers(project.root) == []
 
 
+# --- a person's own check -------------------------------------------------------------------------------------------
+
+CHECK = """
+import pathlib, signal, subprocess, sys, time
+def stays(job):
+    deaf = "for number in (1, 2, 15): signal.signal(number, signal.SIG_IGN)"
+    code = f"import signal, sys, time\\n{deaf}\\nopen(sys.argv[1], 'w').close()\\ntime.sleep(120)"
+    subprocess.Popen([sys.executable, "-c", code, job.params["started"]], start_new_session=True)
+    time.sleep(120)
+"""
+
+
+def with_check(project: Project) -> Project:
+    project.write("checks/stays.py", CHECK)
+    project.snakefile(SNAKEFILE.replace('"sum column x"', '"sum column x", checks=["checks/stays.py:stays"]'))
+    return project
+
+
+def test_while_a_check_runs(tmp_path: Path) -> None:
+    with ScriptedModel(team(SCRIPT)) as server:
+        projects = {name: with_check(new_project(tmp_path / name, server)) for name in SIGNALS}
+        all_signals(projects, lambda project: (project.root.parent / "started").exists())
+    assert not [path for project in projects.values() for path in project.root.glob("agents/*")]
+
+
+def test_killed_while_a_check_runs(tmp_path: Path) -> None:
+    with ScriptedModel(team(SCRIPT)) as server:
+        project = with_check(new_project(tmp_path, server))
+        process = begin(project)
+        try:
+            wait_for(lambda: (tmp_path / "started").exists() or process.poll() is not None, "the check runs")
+            assert len(processes_of(project.root)) >= 3
+            process.kill()
+            process.wait()
+            assert seconds_until_gone(project.root) < ENDS_WITHIN
+        finally:
+            end(process)
+
+
+def test_a_check_has_the_time_limit_of_the_rule(tmp_path: Path) -> None:
+    with ScriptedModel(team(SCRIPT)) as server:
+        project = with_check(new_project(tmp_path, server))
+        done = project.run("--llmagent-timeout", "8")
+        assert not done and "did not end within the time limit of the rule" in done.output, done.output
+        seconds_until_gone(project.root)
+
+
 # --- stages ---------------------------------------------------------------------------------------------------------
 
 

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
-import subprocess
 import sys
 import textwrap
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,29 @@ import pytest
 
 from snakemake_executor_plugin_llmagent.checks import own_checks, run_checks
 from snakemake_executor_plugin_llmagent.checks.own import OwnCheck, load
-from snakemake_executor_plugin_llmagent.errors import ConfigError
-from snakemake_executor_plugin_llmagent.protocols import Finding, Item, Severity
+from snakemake_executor_plugin_llmagent.errors import Cancelled, ConfigError
+from snakemake_executor_plugin_llmagent.protocols import Finding, Item, RunAside, Severity
 from tests.unit.sandbox.support import alive, number_in, wait_for
-from tests.unit.support import a_job, a_spec, a_trial, an_execution
+from tests.unit.support import a_job, a_spec, a_trial, an_execution, run_aside
+
+STAYS = f"""
+    import subprocess, time
+    def c(job):
+        child = subprocess.Popen(
+            [{sys.executable!r}, "-c", "import time; time.sleep(600)"], start_new_session=True
+        )
+        print(child.pid, file=open("child", "w"), flush=True)
+        time.sleep(600)
+"""
 
 
-def called(tmp_path: Path, body: str, **changes: Any) -> tuple[Finding, ...]:
+def assert_gone(tmp_path: Path) -> None:
+    """What `STAYS` started is gone."""
+    child = number_in(tmp_path / "child")
+    assert wait_for(lambda: not alive(child))
+
+
+def called(tmp_path: Path, body: str, run: RunAside | None = None, **changes: Any) -> tuple[Finding, ...]:
     """The findings of a check `c` in a file `checks/c.py` of a project."""
     folder = tmp_path / "checks"
     folder.mkdir(exist_ok=True)
@@ -26,7 +43,7 @@ def called(tmp_path: Path, body: str, **changes: Any) -> tuple[Finding, ...]:
     (stage / "fit.txt").write_text("42")
     spec = a_spec(checks=(load("checks/c.py:c", tmp_path),))
     trial = a_trial(stage, spec=spec, **changes)
-    return run_checks(own_checks(trial), trial)
+    return run_checks(own_checks(trial, run or run_aside()), trial)
 
 
 # --- reading --------------------------------------------------------------------------------------------------------
@@ -207,31 +224,62 @@ def test_a_check_runs_in_the_project_and_leaves_nothing(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["c.py", "checks", "fit.txt", "stage"]
 
 
-def test_a_check_that_does_not_end_is_ended_with_its_children(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    body = f"""
-        import subprocess, time
+def test_a_check_that_does_not_end_is_ended_with_its_children(tmp_path: Path) -> None:
+    # It is its children's start that takes the time, hence no shorter limit.
+    with pytest.raises(ConfigError, match="did not end within the time limit of the rule"):
+        called(tmp_path, STAYS, run=run_aside(seconds=3.0))
+    assert_gone(tmp_path)
+
+
+def test_a_check_is_ended_when_the_run_is_cancelled(tmp_path: Path) -> None:
+    cancelled = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        calling = pool.submit(called, tmp_path, STAYS, run=run_aside(cancelled=cancelled))
+        number_in(tmp_path / "child")
+        cancelled.set()
+        with pytest.raises(Cancelled):
+            calling.result(timeout=2.0)
+    assert_gone(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["select", "json", "socket"])
+def test_a_check_may_be_called_like_a_module_of_the_standard_library(tmp_path: Path, name: str) -> None:
+    """The example in docs/further.md is in a file `select.py`."""
+    further = (Path(__file__).parents[3] / "docs" / "further.md").read_text()
+    example = further.partition("# checks/select.py\n")[2].partition("```")[0]
+    assert "def enough_events(job):" in example
+    (tmp_path / "checks").mkdir()
+    (tmp_path / "checks" / f"{name}.py").write_text(example)
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    found = []
+    for rows in (101, 100):
+        parquet.write_table(pyarrow.table({"pt": list(range(rows))}), tmp_path / "events.parquet")
+        spec = a_spec(checks=(load(f"checks/{name}.py:enough_events", tmp_path),))
+        trial = a_trial(tmp_path, (Item(name="events", path="events.parquet"),), spec=spec)
+        found.append([finding.message for finding in run_checks(own_checks(trial, run_aside()), trial)])
+    assert found[0] == []
+    assert [message.partition(" (in")[0] for message in found[1]] == [
+        "AssertionError: only 100 events are left; is pT in MeV?"
+    ]
+
+
+def test_a_check_may_define_dataclasses(tmp_path: Path) -> None:
+    """They look their module up by its name."""
+    body = """
+        from __future__ import annotations
+        from dataclasses import dataclass
+        @dataclass
+        class Found:
+            message: str
         def c(job):
-            child = subprocess.Popen([{sys.executable!r}, "-c", "import time; time.sleep(600)"])
-            print(child.pid, file=open("child", "w"), flush=True)
-            time.sleep(600)
+            return [Found("m")]
     """
-    real = subprocess.Popen.wait
-
-    def impatient(process: subprocess.Popen[bytes], timeout: float | None = None) -> int:
-        if timeout is None:
-            return real(process)
-        number_in(tmp_path / "child")  # the limit is over as soon as the child is there
-        raise subprocess.TimeoutExpired(process.args, timeout)
-
-    monkeypatch.setattr(subprocess.Popen, "wait", impatient)
-    with pytest.raises(ConfigError, match="did not end within 600 s"):
-        called(tmp_path, body)
-    child = number_in(tmp_path / "child")
-    assert wait_for(lambda: not alive(child))
+    assert [finding.message for finding in called(tmp_path, body)] == ["m"]
 
 
 def test_a_check_gets_the_name_that_the_rule_gives_it(tmp_path: Path) -> None:
     (tmp_path / "c.py").write_text("def c(job): return ['x']\n")
     trial = a_trial(tmp_path, job=a_job(tmp_path, outputs=()))
-    (finding,) = OwnCheck(load("c.py:c", tmp_path))(trial)
+    (finding,) = OwnCheck(load("c.py:c", tmp_path), run_aside())(trial)
     assert finding.check == "check.c.py:c"

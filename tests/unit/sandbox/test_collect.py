@@ -93,6 +93,17 @@ def test_the_scripts_permissions_do_not_matter(stage: Path, project: Path) -> No
     assert stat.S_IMODE((project / "results" / "plots" / "a.png").stat().st_mode) == 0o644
 
 
+@pytest.mark.parametrize(("umask", "file", "folder"), [(0o027, 0o640, 0o750), (0o002, 0o664, 0o775)])
+def test_the_umask_holds(stage: Path, project: Path, umask: int, file: int, folder: int) -> None:
+    before = os.umask(umask)
+    try:
+        publish(moves(stage, project))
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((project / "results" / "fit.json").stat().st_mode) == file
+    assert stat.S_IMODE((project / "results" / "plots" / "inner").stat().st_mode) == folder
+
+
 def test_across_devices(stage: Path, elsewhere: Path) -> None:
     fill(elsewhere)
     publish(moves(stage, elsewhere))
@@ -136,6 +147,26 @@ def test_a_disk_that_fills_up_leaves_what_was_there(
     assert texts(project) == OLD
 
 
+@pytest.mark.parametrize("after", range(4))
+def test_what_fails_in_the_end_leaves_what_was_there(
+    stage: Path, project: Path, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    """After so many renamings; two of them move away what was there."""
+    fill(project)
+    replace, left = Path.replace, [after]
+
+    def replace_some(source: Path, target: Path) -> Path:
+        left[0] -= 1
+        if left[0] == -1:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return replace(source, target)
+
+    monkeypatch.setattr(Path, "replace", replace_some)
+    with pytest.raises(SandboxUnavailable, match="cannot be put in place"):
+        publish(moves(stage, project))
+    assert texts(project) == OLD
+
+
 def test_an_output_that_is_missing_moves_none(stage: Path, project: Path) -> None:
     fill(project)
     with pytest.raises(SandboxUnavailable, match="cannot be put in place"):
@@ -151,16 +182,21 @@ def test_a_place_that_cannot_be_made_moves_none(stage: Path, project: Path) -> N
     assert texts(project) == OLD
 
 
+@pytest.mark.parametrize("after", range(4))
 def test_leftovers_of_a_killed_publishing_are_cleared(
-    stage: Path, project: Path, monkeypatch: pytest.MonkeyPatch
+    stage: Path, project: Path, monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:
     fill(project)
+    replace, left = Path.replace, [after]
 
     class Killed(BaseException):
         pass
 
-    def killed(*arguments: Any) -> Any:
-        raise Killed
+    def killed(source: Path, target: Path) -> Path:
+        left[0] -= 1
+        if left[0] == -1:
+            raise Killed
+        return replace(source, target)
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", killed)

@@ -202,7 +202,7 @@ def test_the_watcher_is_called_while_it_runs_and_at_the_end(runner: Runner) -> N
 
 
 def test_a_command_that_does_not_exist_is_not_the_scripts_fault(runner: Runner) -> None:
-    with pytest.raises(SandboxUnavailable, match=r"cannot start 'no-such-python': No such file"):
+    with pytest.raises(SandboxUnavailable, match=r"cannot start 'no-such-python': (No such file|Permission denied)"):
         runner.command("no-such-python", "-c", "pass")
 
 

@@ -71,10 +71,21 @@ def test_what_belongs_to_others_is_left_out(project: Path) -> None:
     assert snapshot.changes(before, after, frozenset({project / "sub"})) == (str(project / "a.txt"),)
 
 
+def test_what_others_are_just_writing_is_left_out(project: Path) -> None:
+    before = snapshot.take(project)
+    (project / ".fit.lock.yaml.x7_abc").write_text("half")
+    after = snapshot.take(project)
+    assert snapshot.changes(before, after, frozenset({project / ".fit.lock.yaml"})) == ()
+    assert snapshot.changes(before, after, NOBODY) == (str(project / ".fit.lock.yaml.x7_abc"),)
+    (project / "fit.x7").write_text("1")
+    assert snapshot.changes(after, snapshot.take(project), frozenset({project / "fit"})) == (str(project / "fit.x7"),)
+
+
 def test_a_large_project_is_not_compared(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(snapshot, "MAX_FILES", 1)
     assert snapshot.take(project) is None
-    assert snapshot.changes(None, {}, NOBODY) == snapshot.changes({}, None, NOBODY) == ()
+    assert snapshot.changes(None, {}, NOBODY) is snapshot.changes({}, None, NOBODY) is None
+    assert snapshot.changes({}, {}, None) is None
 
 
 def test_files_that_vanish_while_we_look_are_no_error(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
