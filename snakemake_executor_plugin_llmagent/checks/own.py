@@ -63,7 +63,9 @@ class OwnCheck:
 
     def __call__(self, trial: Trial) -> Iterable[Finding]:
         """Call it for a trial."""
-        with tempfile.TemporaryDirectory(prefix="llmagent-check-") as folder:
+        # Beside the stage, where a later run sweeps up what a killed one leaves.
+        beside = trial.layout.stage.parent if trial.layout is not None and trial.layout.stage.parent.is_dir() else None
+        with tempfile.TemporaryDirectory(prefix="llmagent-check-", dir=beside) as folder:
             question, answer = Path(folder, "job.json"), Path(folder, "findings.json")
             question.write_text(json.dumps(self._question(trial), default=str), encoding="utf-8")
             # Neither our folder nor a `__pycache__` beside the person's file: it finds its own neighbours.
