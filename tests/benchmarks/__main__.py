@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import resource
 import statistics
 import subprocess
 import sys
@@ -38,25 +39,33 @@ main()
 
 
 def measure(name: str, first: Callable[[], None], second: Callable[[], None], pairs: int = PAIRS) -> float:
-    """Run two things in turn, after one warm-up of each; prints and returns the median of the ratios of wall times."""
-    first()
-    second()
-    ratios: list[float] = []
-    times: tuple[list[float], list[float]] = ([], [])
+    """Run two things in turn, after one warm-up of each; prints the medians of the ratios of wall and of CPU time.
+
+    The CPU time (user and system, of child processes) hardly feels what else the machine does.
+    """
+    for run in (first, second):
+        run()
+    wall: list[tuple[float, float]] = []
+    cpu: list[tuple[float, float]] = []
     for number in range(pairs):
-        pair = [(0, first), (1, second)]
-        seconds = [0.0, 0.0]
-        for index, run in pair if number % 2 else reversed(pair):
-            started = time.perf_counter()
-            run()
-            seconds[index] = time.perf_counter() - started
-            times[index].append(seconds[index])
-        ratios.append(seconds[0] / seconds[1])
-    ratio = statistics.median(ratios)
-    medians = " against ".join(f"{statistics.median(column):.3f} s" for column in times)
-    spread = f"from {min(ratios):.3f} to {max(ratios):.3f} in {pairs} pairs"
-    print(f"{name}: ratio {ratio:.3f} ({spread}; {medians})", flush=True)
-    return ratio
+        order = (first, second) if number % 2 else (second, first)
+        seconds = {run: _seconds(run) for run in order}
+        wall.append((seconds[first][0], seconds[second][0]))
+        cpu.append((seconds[first][1], seconds[second][1]))
+    for kind, measured in (("wall", wall), ("CPU", cpu)):
+        ratios = sorted(one / other for one, other in measured)
+        medians = " against ".join(f"{statistics.median(column):.3f} s" for column in zip(*measured, strict=True))
+        spread = f"from {ratios[0]:.3f} to {ratios[-1]:.3f} in {pairs} pairs"
+        print(f"{name}: {kind} ratio {statistics.median(ratios):.3f} ({spread}; {medians})", flush=True)
+    return statistics.median(one / other for one, other in wall)
+
+
+def _seconds(run: Callable[[], None]) -> tuple[float, float]:
+    """Wall time and CPU time of the child processes [s]."""
+    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    run()
+    wall, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def _ok(project: Project, *arguments: str, model: str = "") -> None:
