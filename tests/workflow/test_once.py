@@ -46,6 +46,17 @@ def test_wildcard_rule_is_authored_once(project: Project) -> None:
     assert rest and "Nothing to be done" in rest.output
 
 
+class Patient(ScriptedModel):
+    """A model that answers coders two at a time; a coder that is alone gets no answer."""
+
+    both = threading.Barrier(2)
+
+    def answer(self, asked: Asked) -> Reply:
+        if guess_role(asked) == "coder":
+            self.both.wait(timeout=60)
+        return super().answer(asked)
+
+
 def test_independent_rules_are_authored_side_by_side(project: Project) -> None:
     project.snakefile("""
         rule all:
@@ -62,20 +73,12 @@ def test_independent_rules_are_authored_side_by_side(project: Project) -> None:
             agent: "sum column y"
     """)
     project.write("in.csv", "x,y\n1,2\n")
-    both = threading.Barrier(2)
-
-    class Patient(ScriptedModel):
-        def answer(self, asked: Asked) -> Reply:
-            if guess_role(asked) == "coder":
-                both.wait(timeout=60)
-            return super().answer(asked)
-
     with Patient(by_rule()) as server:
         project.uses(server)
         done = project.run(cores=2)
         assert done, done.output
         assert len(server.requests) == 4
-    assert not both.broken
+    assert not server.both.broken
 
 
 NAME = """
@@ -102,20 +105,12 @@ def test_jobs_that_wait_for_a_script_hold_no_cores(project: Project) -> None:
             agent: "sum column y"
     """)
     project.write("in.csv", "x,y\n1,2\n")
-    both = threading.Barrier(2)
-
-    class Patient(ScriptedModel):
-        def answer(self, asked: Asked) -> Reply:
-            if guess_role(asked) == "coder":
-                both.wait(timeout=60)
-            return super().answer(asked)
-
     with Patient(by_rule({"many": NAME})) as server:
         project.uses(server)
         done = project.run(cores=2)
         assert done, done.output
         assert len(server.requests) == 4
-    assert not both.broken
+    assert not server.both.broken
     assert [project.json(f"many/{name}.json")["name"] for name in "abcdef"] == list("abcdef")
 
 

@@ -39,7 +39,7 @@ def test_programs_and_language_pass() -> None:
 
 
 def test_home_and_temporary_files_are_the_trials_own() -> None:
-    shown = cleaned({"HOME": "/root", "TMPDIR": "/tmp", "XDG_CACHE_HOME": "/root/.cache"})
+    shown = cleaned({"HOME": "/home/somebody", "TMPDIR": "/tmp", "XDG_CACHE_HOME": "/home/somebody/.cache"})
     assert (shown["HOME"], shown["TMPDIR"], shown["XDG_CACHE_HOME"]) == ("/h", "/s", "/s")
     assert shown["MPLBACKEND"] == "Agg"
 
