@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.loopback import ScriptedModel
+from tests.loopback import CANARY, ScriptedModel
 from tests.workflow.project import Project, team
 
 SUM = """
@@ -67,3 +67,30 @@ def test_wrong_then_right(table: Project) -> None:
         assert "KeyError: 'energy'" in second.text
         assert "run.failed" in second.text
     assert table.json("out.json") == {"total": 4.0}
+
+
+def test_recorded_then_replayed(table: Project) -> None:
+    with ScriptedModel(team(CRASH, SUM)) as server:
+        table.uses(server)
+        done = table.run("--llmagent-record", "recordings")
+        assert done, done.output
+    recordings = sorted((table / "recordings").iterdir())
+    assert [path.name.partition("-")[0] for path in recordings] == ["coder", "coder", "supervisor"]
+    assert not any(CANARY in path.read_text() for path in recordings)
+    script = table.read("agents/total.py")
+    for name in ("OPENAI_BASE_URL", "OPENAI_API_KEY"):
+        del table.env[name]
+
+    for left in ("agents/total.py", "agents/total.lock.yaml", "out.json"):
+        (table / left).unlink()
+    done = table.run(model="replay:recordings")
+    assert done, done.output
+    assert table.read("agents/total.py") == script
+    assert table.json("out.json") == {"total": 4.0}
+
+    table.snakefile(SNAKEFILE.replace("sum column x", "sum column y"))
+    done = table.run(model="replay:recordings")
+    assert not done
+    assert "sum column y" in done.output and "sum column x" in done.output, "the first difference is shown"
+    assert "coder-" in done.output, "the nearest recording is named"
+    assert table.read("agents/total.py") == script

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import stat
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -146,12 +147,15 @@ def test_failures_are_the_same(make: Make, options: tuple[str, ...]) -> None:
 
 def test_notebook(make: Make) -> None:
     nbformat: Any = pytest.importorskip("nbformat")
-    if shutil.which("jupyter-nbconvert") is None:
-        pytest.skip("notebooks need jupyter-nbconvert in PATH")
-    notebook = nbformat.v4.new_notebook()
+    programs = Path(sys.executable).parent
+    if shutil.which("jupyter-nbconvert", path=programs) is None:
+        pytest.skip("notebooks need jupyter-nbconvert beside Python")
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    notebook = nbformat.v4.new_notebook(metadata={"kernelspec": kernel, "language_info": {"name": "python"}})
     notebook["cells"] = [nbformat.v4.new_code_cell("open(snakemake.output[0], 'w').write('noted')")]
     for executor in ("local", "llmagent"):
         project = make(executor)
+        project.env["PATH"] = f"{programs}{os.pathsep}{os.environ['PATH']}"
         project.snakefile('rule noted:\n    output: "noted.txt"\n    notebook: "note.py.ipynb"\n', "Notebook")
         project.write("note.py.ipynb", nbformat.writes(notebook))
         done = project.snakemake("-s", "Notebook", "--executor", executor)
