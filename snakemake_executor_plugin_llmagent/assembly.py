@@ -11,28 +11,35 @@ from functools import partial
 from pathlib import Path
 
 from snakemake_executor_plugin_llmagent.authoring import Supervision, Workshop
-from snakemake_executor_plugin_llmagent.config import Keys, Options
+from snakemake_executor_plugin_llmagent.config import (
+    KEY_VARIABLES,
+    Keys,
+    Options,
+    check_readable,
+    chosen_sandbox,
+)
 from snakemake_executor_plugin_llmagent.context import (
     build_context,
     importable_packages,
     python_version,
     render_description,
+    representatives,
 )
-from snakemake_executor_plugin_llmagent.errors import Cancelled, ConfigError, NotApproved
-from snakemake_executor_plugin_llmagent.formats import describe
+from snakemake_executor_plugin_llmagent.errors import ConfigError, NotApproved
 from snakemake_executor_plugin_llmagent.llm import CallSettings, open_model
 from snakemake_executor_plugin_llmagent.llm.abortable import Abortable
 from snakemake_executor_plugin_llmagent.llm.forbidden import Forbidden
 from snakemake_executor_plugin_llmagent.llm.recording import Recording
 from snakemake_executor_plugin_llmagent.llm.redacted import Redacted
-from snakemake_executor_plugin_llmagent.lock import Approval, Lock, digest_script
+from snakemake_executor_plugin_llmagent.lock import Approval, Lock, digest_script, run_record, sandbox_record
 from snakemake_executor_plugin_llmagent.protocols import Completion, Ending, Model, Request, Severity, Task, Trial
+from snakemake_executor_plugin_llmagent.reading import ConfinedReader
 from snakemake_executor_plugin_llmagent.roles import Attempt, Coder, Supervisor
-from snakemake_executor_plugin_llmagent.sandbox import layout, process
-from snakemake_executor_plugin_llmagent.sandbox.process import Limits
-from snakemake_executor_plugin_llmagent.sandbox.staged import StagedSandbox
+from snakemake_executor_plugin_llmagent.sandbox import layout
+from snakemake_executor_plugin_llmagent.sandbox.confined import ConfinedSandbox, Ground, run_unconfined
 from snakemake_executor_plugin_llmagent.sandbox.stages import Stages
-from snakemake_executor_plugin_llmagent.sandbox.warden import TOKEN, Warden
+from snakemake_executor_plugin_llmagent.sandbox.walls import Walls, choose
+from snakemake_executor_plugin_llmagent.sandbox.warden import Warden
 from snakemake_executor_plugin_llmagent.session import Session, utc_now
 from snakemake_executor_plugin_llmagent.spec import Spec
 from snakemake_executor_plugin_llmagent.syntax import parse
@@ -116,6 +123,7 @@ class Assembly:
         self._keys: Keys | None = None
         self._opening = threading.Lock()
         self._models: dict[str, Model] = {}
+        self._walls: dict[str, Walls] = {}
 
     @property
     def keys(self) -> Keys:
@@ -180,22 +188,21 @@ class Assembly:
         assert options.max_attempts is not None and options.timeout is not None and options.supervision is not None
         session = Session.start(self.settings.home / "sessions", spec.rule, self.keys.redact)
         supervisor = self._supervisor_name(options)
-        sandbox = StagedSandbox(
-            outer=self.settings.environment,
-            cache=self.settings.home / "cache",
-            limits=Limits(seconds=options.timeout),
-            warden=self.warden,
-            cancelled=self.settings.cancelled,
+        ground = self._ground(options)
+        reader = ConfinedReader(ground, self.stages.new_folder, self.warden.new_token, self.settings.cancelled)
+        sandbox = ConfinedSandbox(
+            ground=ground, timeout=options.timeout, warden=self.warden, cancelled=self.settings.cancelled
         )
         return Workshop(
             coder=Coder(Witness(self._open(options.coder or options.model or ""), session)),
             supervisor=None if supervisor is None else Supervisor(Witness(self._open(supervisor), session)),
             supervision=Supervision.NONE if supervisor is None else Supervision(options.supervision),
             sandbox=sandbox,
-            describe=describe,
-            run_aside=partial(self._run_aside, Limits(seconds=options.timeout)),
-            context=partial(_context, max_tokens=self.settings.context_tokens or CONTEXT_TOKENS),
-            show_outputs=_show_outputs,
+            describe=reader,
+            read_ahead=reader.read_ahead,
+            run_aside=partial(self._run_aside, options.timeout),
+            context=partial(_context, reader, max_tokens=self.settings.context_tokens or CONTEXT_TOKENS),
+            show_outputs=partial(_show_outputs, reader),
             session=session,
             stages=self.stages.new_folder(),
             discard=layout.remove,
@@ -203,17 +210,35 @@ class Assembly:
             max_attempts=options.max_attempts,
         )
 
-    def _run_aside(self, limits: Limits, command: tuple[str, ...], directory: Path, log: Path) -> Ending:
+    def _ground(self, options: Options) -> Ground:
+        """What all scripts of a rule have in common."""
+        settings = self.settings
+        wanted = chosen_sandbox(options, settings.options)
+        check_readable(options)
+        return Ground(
+            project=settings.workdir, home=settings.home, outer=settings.environment,
+            readable=tuple(map(Path, options.readable)), walls=partial(self.walls, wanted),
+        )  # fmt: skip
+
+    def walls(self, wanted: str) -> Walls:
+        """What confines scripts here, found out once.
+
+        Raises:
+            SandboxUnavailable: nothing does.
+        """
+        with self._opening:
+            if wanted not in self._walls:
+                self._walls[wanted] = choose(wanted, self.settings.home / "cache")
+            return self._walls[wanted]
+
+    def _run_aside(self, seconds: float, command: tuple[str, ...], directory: Path, log: Path) -> Ending:
         """Run a program of the person's own, in the environment of this process."""
         self.warden.watch()
-        marked = {**os.environ, TOKEN: self.warden.new_token()}
-        cancelled = self.settings.cancelled
-        ending, _, _ = process.run(
-            command, directory=directory, environment=marked, log=log, limits=limits, cancelled=cancelled
-        )
-        if cancelled.is_set():  # whoever ends the scripts of a run may be faster than we are
-            raise Cancelled("The run of a check was cancelled.")
-        return ending
+        return run_unconfined(
+            command, directory=directory, log=log, seconds=seconds, token=self.warden.new_token(),
+            environment={name: value for name, value in os.environ.items() if name not in KEY_VARIABLES},
+            cancelled=self.settings.cancelled,
+        )  # fmt: skip
 
     def lock(self, spec: Spec, task: Task, shop: Workshop, attempt: Attempt, *, wait_for_person: bool) -> Lock:
         """The record of what a script is approved for."""
@@ -236,7 +261,13 @@ class Assembly:
             usage=dict(sorted(usage.items())),
             python=python_version() if not task.environment else "",
             packages=_packages_of(source) if not task.environment else {},
-            sandbox=attempt.execution.sandbox,
+            sandbox=sandbox_record(**vars(attempt.execution.sandbox)),
+            run=run_record(
+                seconds=attempt.execution.seconds,
+                cpu_seconds=attempt.execution.cpu_seconds,
+                peak_memory=attempt.execution.peak_memory,
+                opened={path: access.opened for path, access in attempt.execution.access.items()},
+            ),
             checks=_results(spec, attempt),
             review=_review(attempt),
             decisions=attempt.draft.decisions,
@@ -244,22 +275,23 @@ class Assembly:
         )
 
 
-def _context(spec: Spec, task: Task, *, max_tokens: int) -> str:
+def _context(reader: ConfinedReader, spec: Spec, task: Task, *, max_tokens: int) -> str:
+    reader.read_ahead([task.job.real(item) for item in representatives(task.job.inputs)])
     context = build_context(
-        spec, task.job, describe=describe, packages=importable_packages(), python_version=python_version(),
+        spec, task.job, describe=reader, packages=importable_packages(), python_version=python_version(),
         max_tokens=max_tokens, interpreter_note=task.environment,
     )  # fmt: skip
     return context.text
 
 
-def _show_outputs(trial: Trial) -> str:
+def _show_outputs(reader: ConfinedReader, trial: Trial) -> str:
     """The outputs of a trial as a reviewer sees them."""
     if trial.layout is None:
         return "(the script did not run)"
     parts = []
     for item in trial.job.outputs:
         place = trial.layout.inside(item)
-        shown = render_description(describe(place)) if place.exists() else "was not written"
+        shown = render_description(reader(place)) if place.exists() else "was not written"
         parts.append(f"{item.path}\n{shown}")
     return shorten("\n\n".join(parts), OUTPUT_VIEW_CHARACTERS)
 

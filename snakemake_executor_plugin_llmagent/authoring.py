@@ -17,7 +17,7 @@ from snakemake_executor_plugin_llmagent.errors import AttemptsExhausted
 from snakemake_executor_plugin_llmagent.protocols import Describe, Finding, RunAside, Sandbox, Task, Trial
 from snakemake_executor_plugin_llmagent.roles import Attempt, Coder, Draft, Supervisor
 from snakemake_executor_plugin_llmagent.session import Session
-from snakemake_executor_plugin_llmagent.spec import Spec
+from snakemake_executor_plugin_llmagent.spec import Kind, Spec
 from snakemake_executor_plugin_llmagent.text import one_line
 
 INSTRUCTIONS = """\
@@ -43,6 +43,7 @@ class Workshop:
     supervision: Supervision
     sandbox: Sandbox
     describe: Describe
+    read_ahead: Callable[[Sequence[Path]], None]
     run_aside: RunAside
     context: Callable[[Spec, Task], str]
     show_outputs: Callable[[Trial], str]
@@ -113,6 +114,9 @@ def try_out(shop: Workshop, spec: Spec, task: Task, draft: Draft, number: int) -
         content, own = checks.content_checks(shop.describe), checks.own_checks(trial, shop.run_aside)
         for group in ((checks.run_check(),), checks.file_checks(), content, own):
             if not checks.stops(findings):
+                if group is content:
+                    files = (item for item in task.job.outputs if item.kind is not Kind.DIRECTORY)
+                    shop.read_ahead([layout.inside(item) for item in files])
                 findings = (*findings, *checks.run_checks(group, trial))
     except BaseException:
         shop.discard(stage)

@@ -16,7 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from snakemake_executor_plugin_llmagent import lock
-from snakemake_executor_plugin_llmagent.errors import AgentError, ConfigError, LockMismatch, NotApproved
+from snakemake_executor_plugin_llmagent.errors import (
+    AgentError,
+    ConfigError,
+    LockMismatch,
+    NotApproved,
+    SandboxUnavailable,
+)
 from snakemake_executor_plugin_llmagent.lock import Approval, Lock, Status
 from snakemake_executor_plugin_llmagent.session import utc_now
 from snakemake_executor_plugin_llmagent.spec import State
@@ -25,6 +31,7 @@ from snakemake_executor_plugin_llmagent.text import clean, one_line
 if TYPE_CHECKING:
     from snakemake_executor_plugin_llmagent.host.declared import AgentRule
 
+DOCTOR = "Tell how scripts of models are confined on this machine, and why; to send to whoever looks after it."
 EPILOG = """\
 examples:
   llmagent status                     every agent rule and the state of its script
@@ -32,8 +39,9 @@ examples:
   llmagent show fit_myy               the sentence, the script and the evidence for it
   llmagent approve fit_myy            approve a script that you changed or that waits for you
   llmagent eject fit_myy              make it a plain `script:` rule
+  llmagent doctor                     how scripts of models are confined on this machine
 
-exit status: 0 well, 2 wrong setting or Snakefile, 4 broken lock, 5 not approved, 1 anything else
+exit status: 0 well, 2 wrong setting or Snakefile, 4 broken lock, 5 not approved, 10 no sandbox, 1 anything else
 """
 INTERRUPTED = 130
 """What shells report for a command that a Ctrl-C ended."""
@@ -90,6 +98,9 @@ def _parser() -> argparse.ArgumentParser:
     approve.add_argument("rule", metavar="RULE")
     approve.add_argument("--name", help="your name; by default that of git, or of your account")
     approve.add_argument("--stale", action="store_true", help="also if the rule asks for something else by now")
+    doctor = commands.add_parser("doctor", help=DOCTOR, description=DOCTOR)
+    doctor.add_argument("--json", action="store_true", help="print JSON for programs")
+    doctor.set_defaults(command=_doctor)
     eject = add("eject", _eject, "Turn an agent rule into a plain `script:` rule.")
     eject.add_argument("rule", metavar="RULE")
     eject.add_argument("-n", "--dry-run", action="store_true", help="only show what would change")
@@ -203,6 +214,14 @@ def _evidence(found: Lock) -> list[str]:
         lines.append(f"{role}: {names.get('asked')} (reported as {names.get('reported')})")
     tokens = found.usage.get("input_tokens", 0), found.usage.get("output_tokens", 0)
     lines.append(f"attempts: {found.attempts}, tokens: {tokens[0]} in, {tokens[1]} out, written {found.created}")
+    if found.sandbox:
+        landlock = f" (Landlock {found.sandbox['landlock']})" if found.sandbox.get("landlock") else ""
+        lines.append(f"sandbox of its trial: {found.sandbox['backend']}{landlock}")
+    if found.run:
+        lines.append(
+            f"its trial took {found.run['seconds']} s ({found.run['cpu_seconds']} s on all cores) and "
+            f"{found.run['peak_memory_mb']} MB"
+        )
     lines += [f"check {name}: {clean(result)}" for name, result in found.checks.items()]
     if found.review:
         lines.append(f"review: {found.review.get('verdict')}: {clean(found.review.get('comments', ''))}")
@@ -255,7 +274,7 @@ def _approved(rule: AgentRule, status: Status, approval: Approval) -> Lock:
     if status.lock is None or status.lock.script_digest != digest:
         base = status.lock or Lock(rule=rule.name, spec_text="", spec_digest="", script_digest="", approval=None,
                                    created=approval.time)  # fmt: skip
-        base = replace(base, checks={}, review=None)
+        base = replace(base, checks={}, review=None, sandbox={}, run={})
     else:
         base = status.lock
     return replace(base, rule=rule.name, spec_text=rule.spec.text, spec_digest=rule.spec.digest, script_digest=digest,
@@ -273,6 +292,14 @@ def _person(folder: Path) -> str:
         return named or getpass.getuser()
     except (OSError, KeyError):  # an account without a name, as in some containers
         raise ConfigError("Nobody knows your name; give it with --name.") from None
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from snakemake_executor_plugin_llmagent.doctor import diagnose, in_words
+
+    found = diagnose()
+    print(json.dumps(found.as_json(), indent=2) if options.json else clean(in_words(found)))
+    return 0 if found.backend is not None else SandboxUnavailable.exit_code
 
 
 def _eject(options: argparse.Namespace) -> int:

@@ -5,6 +5,7 @@ The environment enters the package here and nowhere else.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import json
 import math
@@ -20,6 +21,8 @@ KEY_VARIABLES = ("OPENAI_API_KEY", "OPENAI_ADMIN_KEY", "ANTHROPIC_API_KEY", "ANT
 """Environment variables that hold secrets of the providers."""
 
 REDACTED = "[redacted]"
+WITHHELD = "[withheld]"
+"""What stands in the place of a secret in what a script is handed and a model is shown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,8 +106,12 @@ class Options:
         max_attempts: how many candidates may be tried.
         approve: `checks` or `person`.
         timeout: wall time of one trial [s].
+        sandbox: what confines scripts, one of `SANDBOXES`.
+        readable: files and directories that scripts may read beside their inputs, as absolute paths.
     """
 
+    # None of these belongs to what a rule asks for, so none is part of its digest. That goes for `readable` too: it
+    # says what a script may look at, not what it is to do; an approved script is not wrong because a calibration moved.
     model: str | None = None
     coder: str | None = None
     supervisor: str | None = None
@@ -112,9 +119,11 @@ class Options:
     max_attempts: int | None = None
     approve: str | None = None
     timeout: float | None = None
+    sandbox: str | None = None
+    readable: tuple[str, ...] = ()
 
     def over(self, other: Options) -> Options:
-        """These options where chosen, and the other's elsewhere.
+        """These options where chosen, and the other's elsewhere; readable places add up.
 
         A model for both roles also takes the place of the other's models of one role; that there be no supervisor
         still holds.
@@ -123,33 +132,143 @@ class Options:
             supervisor = "none" if other.supervisor == "none" else None
             other = replace(other, coder=None, supervisor=supervisor)
         chosen = {name: value for name, value in vars(self).items() if value is not None}
+        chosen["readable"] = tuple(dict.fromkeys((*self.readable, *other.readable)))
         return Options(**{**vars(other), **chosen})
 
 
 DEFAULTS = Options(supervision="review", max_attempts=5, approve="checks", timeout=3600.0)
-"""What holds where nobody chose."""
+"""What holds where nobody chose. Without a sandbox: before its default comes the environment (`chosen_sandbox`)."""
 
 PROVIDERS = ("openai", "anthropic", "replay")
 SUPERVISIONS = ("review", "full", "none")
 APPROVALS = ("checks", "person")
+AUTO, NO_SANDBOX = "auto", "none"
+SANDBOXES = (AUTO, "bwrap", "bwrap-hostproc", "landlock", NO_SANDBOX)
+
+SANDBOX_VARIABLE, READABLE_VARIABLE = "LLMAGENT_SANDBOX", "LLMAGENT_READABLE"
+_AT_START = {name: os.environ.get(name, "").strip() for name in (SANDBOX_VARIABLE, READABLE_VARIABLE)}
+"""What the person's environment said when Snakemake loaded the plugin, which is before it reads any Snakefile.
+
+Under other executors there are no settings of ours, so this is how a person chooses there. Whatever a Snakefile puts
+into the environment comes too late.
+"""
+
+
+def persons_choices() -> Options:
+    """What the person who started this process chose in the environment.
+
+    Raises:
+        ConfigError: a variable is wrong; names it.
+    """
+    readable = tuple(filter(None, _AT_START[READABLE_VARIABLE].split(os.pathsep)))
+    chosen = Options()
+    for variable, options in (
+        (SANDBOX_VARIABLE, Options(sandbox=_AT_START[SANDBOX_VARIABLE] or None)),
+        (READABLE_VARIABLE, Options(readable=readable)),
+    ):
+        try:
+            if relative := next((place for place in options.readable if not place.startswith("/")), None):
+                raise ConfigError(f"`readable` has to be absolute here, not {relative!r}.")
+            chosen = chosen.over(validate_options(options, Path("/")))
+        except ConfigError as error:
+            raise ConfigError(f"Environment variable {variable}: {error}") from None
+    return chosen
+
+
+def chosen_sandbox(rule: Options, run: Options) -> str:
+    """What confines the scripts of a rule: rule before run before environment before `auto`.
+
+    Raises:
+        ConfigError: the environment says something unknown.
+    """
+    return rule.over(run).over(persons_choices()).sandbox or AUTO
+
+
+def for_children(run: Options) -> dict[str, str]:
+    """Variables that hand the person's choices to a Snakemake that this one starts, whatever a Snakefile put there.
+
+    Such a process reads neither profiles nor the settings of the run. Whether the environment makes sense it finds out
+    itself, if it has agent rules at all.
+    """
+    places = (*run.readable, *filter(None, [_AT_START[READABLE_VARIABLE]]))
+    return {
+        SANDBOX_VARIABLE: run.sandbox or _AT_START[SANDBOX_VARIABLE] or AUTO,
+        READABLE_VARIABLE: os.pathsep.join(places),
+    }
 
 
 def validate_options(options: Options, base: Path) -> Options:
-    """Check choices, and make the directory of a replayed model absolute (it is relative to `base`).
+    """Check choices, and make paths absolute: readable places and a replayed model are relative to `base`.
 
     Raises:
         ConfigError: a value has the wrong type or is unknown; says which and what there is.
     """
     for name in ("model", "coder", "supervisor"):
         _check_model(name, getattr(options, name))
-    for name, known in (("supervision", SUPERVISIONS), ("approve", APPROVALS)):
+    for name, known in (("supervision", SUPERVISIONS), ("approve", APPROVALS), ("sandbox", SANDBOXES)):
         value = getattr(options, name)
         if value is not None and value not in known:
             raise ConfigError(f"`{name}` has to be one of {', '.join(known)}, not {value!r}.{_near(value, known)}")
     _check_attempts(options.max_attempts)
     _check_timeout(options.timeout)
     models = {name: _absolute_replay(getattr(options, name), base) for name in ("model", "coder", "supervisor")}
-    return Options(**{**vars(options), **models})
+    return Options(**{**vars(options), **models, "readable": _readable(options.readable, base)})
+
+
+def check_readable(options: Options) -> None:
+    """Find out, before a script runs, whether the readable places are there and still expose nothing else.
+
+    Raises:
+        ConfigError: a place does not exist, or the working directory or the home directory lies in it.
+    """
+    for place in options.readable:
+        _check_exposure(place)
+        if not Path(place).exists():
+            raise ConfigError(f"`readable` names {place}, which does not exist.")
+
+
+def _readable(value: object, base: Path) -> tuple[str, ...]:
+    entries = (value,) if isinstance(value, str | os.PathLike) else value
+    if not isinstance(entries, Iterable) or isinstance(entries, Mapping | bytes):
+        raise ConfigError(f"`readable` has to be a list of paths, not {type(value).__name__}.")
+    places = []
+    for entry in entries:
+        if not isinstance(entry, str | os.PathLike) or not str(entry).strip() or "\0" in str(entry):
+            raise ConfigError(f"`readable` has to be a list of paths; {entry!r} is none.")
+        place = os.path.normpath(Path.cwd() / base / _expanded(str(entry)))
+        place = f"/{place.lstrip('/')}"  # two slashes at its beginning would stay, and compare unequal to one
+        _check_exposure(place)
+        places.append(place)
+    return tuple(dict.fromkeys(places))
+
+
+def _expanded(path: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(f"`readable` names {path}: {error}") from None
+
+
+def _check_exposure(place: str) -> None:
+    """Refuse a place that would show a script everything, under its own name or by way of links."""
+    forms = {Path(place), Path(os.path.realpath(place))}
+    for what, kept in (("your working directory", [Path.cwd()]), ("your home directory", _homes())):
+        if any(form in (home, *home.parents) for home in kept for form in forms):
+            raise ConfigError(
+                f"`readable` must not hold {place}: {what} lies there, and a script could read all of it. "
+                "Name the folders or files that it needs."
+            )
+    if any(form.parts[1:2] in (("proc",), ("sys",), ("dev",)) for form in forms):
+        raise ConfigError(f"`readable` must not hold {place}: it shows other processes and devices, not data.")
+
+
+def _homes() -> list[Path]:
+    import pwd
+
+    homes = [os.environ.get("HOME", "")]
+    with contextlib.suppress(KeyError):  # an account without a name, as in some containers
+        homes.append(pwd.getpwuid(os.getuid()).pw_dir)
+    return [Path(form) for home in homes if home.startswith("/") for form in (home, os.path.realpath(home))]
 
 
 def _check_model(name: str, value: object) -> None:

@@ -14,6 +14,7 @@ AgentError                        1
 │   └── ModelRefused              8   the model declined to answer
 ├── RecordingMissing              9   the nearest recording and the first difference
 ├── SandboxUnavailable           10   the place where scripts run failed, not the script
+├── ScriptEnded                  11   an approved script was ended at a limit, or wrote what cannot be taken
 └── Cancelled                   130   a person or a signal ended it
 ```
 
@@ -86,6 +87,12 @@ class SandboxUnavailable(AgentError):
     """The place where scripts run failed; the script is not to blame."""
 
     exit_code = 10
+
+
+class ScriptEnded(AgentError):
+    """An approved script was ended at a limit, or wrote something that cannot be taken."""
+
+    exit_code = 11
 
 
 class Cancelled(AgentError):

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +21,8 @@ from typing import Any
 from snakemake_executor_plugin_llmagent.errors import LockMismatch
 from snakemake_executor_plugin_llmagent.spec import State, digest_text
 
+MOST_LISTED = 100
+"""How many inputs a lock lists by path; it is a file that people read."""
 LOCK_VERSION = 1
 """Raised when a reader of the old version would misread the new one."""
 
@@ -53,7 +55,8 @@ class Lock:
         attempts: how many candidates were tried.
         usage: tokens used by the session.
         python, packages: interpreter version, and versions of the packages that the script imports.
-        sandbox: where the trial ran.
+        sandbox: what confined the trial (`sandbox_record`).
+        run: what was seen of the trial (`run_record`).
         checks: check → `passed` or its warning.
         review: verdict and comments of the supervisor, None without one.
         decisions: what the sentence left open and how the author decided.
@@ -72,7 +75,8 @@ class Lock:
     usage: Mapping[str, int] = field(default_factory=dict)
     python: str = ""
     packages: Mapping[str, str] = field(default_factory=dict)
-    sandbox: str = ""
+    sandbox: Mapping[str, Any] = field(default_factory=dict)
+    run: Mapping[str, Any] = field(default_factory=dict)
     checks: Mapping[str, str] = field(default_factory=dict)
     review: Mapping[str, str] | None = None
     decisions: tuple[Mapping[str, Any], ...] = ()
@@ -94,6 +98,43 @@ class Status:
     reason: str
     source: str | None = None
     lock: Lock | None = None
+
+
+def sandbox_record(backend: str, landlock: int | None, limits: Mapping[str, float | None]) -> dict[str, Any]:
+    """What confined a trial.
+
+    Args:
+        backend: the walls.
+        landlock: version of the kernel's Landlock, None or 0 without.
+        limits: what the script might use, by name.
+    """
+    return {"backend": backend, "landlock": landlock or None, "limits": dict(limits)}
+
+
+def run_record(
+    *, seconds: float, cpu_seconds: float, peak_memory: float, opened: Mapping[str, bool | None]
+) -> dict[str, Any]:
+    """What was seen of a trial.
+
+    Args:
+        seconds: wall time [s].
+        cpu_seconds: time on all cores [s].
+        peak_memory: the most memory at once [bytes].
+        opened: declared input → whether the script opened it; None, which is listed nowhere, if nobody could see.
+    """
+
+    def listed(which: bool) -> list[str]:
+        paths = [path for path, value in opened.items() if value is which]
+        more = len(paths) - MOST_LISTED
+        return [*paths[:MOST_LISTED], f"… {more} more"] if more > 0 else paths
+
+    return {
+        "seconds": round(seconds, 2),
+        "cpu_seconds": round(cpu_seconds, 2),
+        "peak_memory_mb": round(peak_memory / 1e6),
+        "opened": listed(True),
+        "not_opened": listed(False),
+    }
 
 
 def digest_script(source: str) -> str:
@@ -243,13 +284,26 @@ def _read_lock(path: Path, identity: tuple[int, int, int]) -> Lock:  # noqa: ARG
 
 _TYPES: Mapping[str, type | tuple[type, ...]] = {
     "rule": str, "spec_text": str, "spec_digest": str, "script_digest": str, "approval": (dict, type(None)),
-    "created": str, "models": dict, "attempts": int, "usage": dict, "python": str, "packages": dict, "sandbox": str,
-    "checks": dict, "review": (dict, type(None)), "decisions": list, "session": dict,
+    "created": str, "models": dict, "attempts": int, "usage": dict, "python": str, "packages": dict,
+    "sandbox": (dict, str), "run": dict, "checks": dict, "review": (dict, type(None)), "decisions": list,
+    "session": dict,
+}  # fmt: skip
+_WITHIN: Mapping[str, Mapping[str, type | tuple[type, ...]]] = {
+    "sandbox": {"backend": str, "landlock": (int, type(None)), "limits": dict},
+    "run": {
+        "seconds": (int, float), "cpu_seconds": (int, float), "peak_memory_mb": (int, float), "opened": list,
+        "not_opened": list,
+    },
 }  # fmt: skip
 
 
 def _from_record(path: Path, record: dict[str, Any]) -> Lock:
-    wrong = [name for name, value in record.items() if name not in _TYPES or not isinstance(value, _TYPES[name])]
+    if isinstance(record.get("sandbox"), str):  # as the first locks have it
+        record["sandbox"] = {"backend": record["sandbox"]} if record["sandbox"] else {}
+    wrong = [*_wrong(record, _TYPES)]
+    for name, types in _WITHIN.items():
+        if name not in wrong:
+            wrong += [f"{name}.{each}" for each in _wrong(record.get(name, {}), types)]
     if wrong:
         raise LockMismatch(f"The lock {path} has entries that are unknown or of a wrong type: {', '.join(wrong)}.")
     try:
@@ -258,6 +312,13 @@ def _from_record(path: Path, record: dict[str, Any]) -> Lock:
         return Lock(**record, approval=None if approval is None else Approval(**approval), decisions=decisions)
     except (TypeError, KeyError) as error:
         raise LockMismatch(f"The lock {path} lacks or has an unknown entry: {error}.") from error
+
+
+def _wrong(record: Mapping[str, Any], types: Mapping[str, type | tuple[type, ...]]) -> Iterator[str]:
+    """Entries that are unknown or of a wrong type."""
+    for name, value in record.items():
+        if name not in types or not isinstance(value, types[name]):
+            yield str(name)
 
 
 def write_atomically(path: Path, text: str) -> None:

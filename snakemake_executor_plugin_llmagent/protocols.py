@@ -153,11 +153,13 @@ class Layout:
         stage: the empty directory that replaces the working directory.
         links: path inside the stage → the real input behind it.
         paths: path as the rule gives it → path as the script sees it (relative to the stage, or absolute).
+        tmp: the script's folder for temporary files, None if it has none of its own.
     """
 
     stage: Path
     links: Mapping[str, Path]
     paths: Mapping[str, str]
+    tmp: Path | None = None
 
     def inside(self, item: Item) -> Path:
         """Where an item lies while the script runs."""
@@ -171,13 +173,19 @@ class Program:
     Attributes:
         text: the whole file, with the `snakemake` object in front.
         lines_before: how many lines stand before the script's own first line.
-        command: the argument list that runs it; `{script}` stands for the file's path.
+        python: the interpreter that runs it, a path or, inside a software environment, a name.
+        enter: words that stand before a command to have it run in the rule's software environment.
+        managed: whether that environment brings variables of its own (conda, environment modules).
+        container: if it runs in a container, where software of ours lies in there (directory outside → inside).
         env: environment variables to add to the clean ones (thread counts and the like).
     """
 
     text: str
-    command: tuple[str, ...]
+    python: str
     lines_before: int = 0
+    enter: tuple[str, ...] = ()
+    managed: bool = False
+    container: Mapping[str, str] | None = None
     env: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -220,7 +228,26 @@ class Ending(StrEnum):
     EXIT = "exit"
     SIGNAL = "signal"
     TIMEOUT = "timeout"
+    MEMORY = "memory"
+    PROCESSES = "processes"
+    DISK = "disk"
+    FILES = "files"
     LOG_FLOOD = "log flood"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confinement:
+    """What a script was confined by.
+
+    Attributes:
+        backend: `bwrap`, `bwrap-hostproc`, `landlock` or `none`.
+        landlock: version of the kernel's Landlock, 0 without.
+        limits: what it might use, by name; None is no limit.
+    """
+
+    backend: str
+    landlock: int = 0
+    limits: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,23 +257,28 @@ class Execution:
     Attributes:
         ending: how it ended.
         returncode: its exit status; the negative signal number if a signal ended it.
-        seconds: wall time [s].
+        seconds, cpu_seconds: wall time, and time on all cores [s].
+        peak_memory: the most memory that it held at once [bytes].
         log: what it printed, cut in the middle if long, control characters replaced.
         access: declared input path → what was seen of it.
         strays: files it made in its stage that nobody declared.
         changed: files outside the stage that changed while it ran and are nobody else's; None if that could not be
             observed.
-        sandbox: which sandbox ran it.
+        limit: if it was ended at a limit, which and what helps; empty otherwise.
+        sandbox: what confined it.
     """
 
     ending: Ending
     returncode: int
     seconds: float
     log: str
+    cpu_seconds: float = 0.0
+    peak_memory: int = 0
     access: Mapping[str, Access] = field(default_factory=dict)
     strays: tuple[str, ...] = ()
     changed: tuple[str, ...] | None = ()
-    sandbox: str = ""
+    limit: str = ""
+    sandbox: Confinement = Confinement(backend="none")
 
     @property
     def succeeded(self) -> bool:
@@ -256,11 +288,6 @@ class Execution:
 
 class Sandbox(Protocol):
     """A place where scripts run."""
-
-    @property
-    def name(self) -> str:
-        """Its name in locks and logs."""
-        ...
 
     def run(self, task: Task, source: str, stage: Path) -> tuple[Layout, Execution]:
         """Run a script for a job in an empty stage directory and wait for it.

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from snakemake_executor_plugin_llmagent.protocols import Finding, Item, Severity, Trial
+from snakemake_executor_plugin_llmagent.sandbox.fitness import MISSING, unfit
 from snakemake_executor_plugin_llmagent.spec import Kind
 from snakemake_executor_plugin_llmagent.text import one_line
 
@@ -31,14 +30,15 @@ def outputs_written(trial: Trial) -> Iterable[Finding]:
 
 
 def _output(item: Item, place: Path, trial: Trial) -> Iterable[Finding]:
+    assert trial.layout is not None
     name = label(item, "snakemake.output")
-    if not place.exists() and not place.is_symlink():
+    # What the collector would refuse is refused here already, by the same judge.
+    reason = unfit(trial.layout.stage, trial.layout.paths[item.path])
+    if reason == MISSING:
         strays = trial.execution.strays if trial.execution else ()
         instead = f" It wrote instead: {_listed(strays)}." if strays else ""
         yield Finding(check="output.missing", message=f"The script did not write {name}.{instead}")
-        return
-    reason = _unfit(place)
-    if reason:
+    elif reason:
         yield Finding(check="output.not_regular", message=f"The output {name} cannot be taken: {reason}.")
     elif item.kind is Kind.DIRECTORY:
         if not place.is_dir():
@@ -49,19 +49,6 @@ def _output(item: Item, place: Path, trial: Trial) -> Iterable[Finding]:
         yield Finding(check="output.not_file", message=f"The output {name} has to be a file, not a directory.")
     elif place.stat().st_size == 0:
         yield Finding(check="output.empty", message=f"The output {name} is empty (0 bytes).")
-
-
-def _unfit(place: Path) -> str | None:
-    members = [place]
-    if place.is_dir() and not place.is_symlink():
-        members += [Path(folder) / name for folder, names, files in os.walk(place) for name in (*names, *files)]
-    for member in members:
-        mode = member.lstat().st_mode
-        if stat.S_ISLNK(mode):
-            return f"{member.name} is a symbolic link; write a regular file"
-        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-            return f"{member.name} is a special file; write a regular file"
-    return None
 
 
 def inputs_opened(trial: Trial) -> Iterable[Finding]:

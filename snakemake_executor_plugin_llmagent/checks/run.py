@@ -8,6 +8,11 @@ from collections.abc import Iterable
 
 from snakemake_executor_plugin_llmagent.protocols import Ending, Finding, Trial
 
+LIMITS = {
+    Ending.TIMEOUT: "run.timeout", Ending.MEMORY: "run.memory", Ending.PROCESSES: "run.processes",
+    Ending.DISK: "run.disk", Ending.FILES: "run.files", Ending.LOG_FLOOD: "run.flood",
+}  # fmt: skip
+"""Ending at a limit → stable name of the finding."""
 _EXCEPTION = re.compile(r"^(?P<kind>[A-Za-z_][\w.]*)(: (?P<text>.*))?$")
 
 
@@ -16,11 +21,9 @@ def ended_well(trial: Trial) -> Iterable[Finding]:
     execution = trial.execution
     if execution is None or execution.succeeded:
         return []
-    if execution.ending is Ending.TIMEOUT:
-        text = f"The script was ended after {execution.seconds:.0f} s, the time limit of a trial. Make it faster."
-        return [Finding(check="run.timeout", message=text)]
-    if execution.ending is Ending.LOG_FLOOD:
-        return [Finding(check="run.flood", message="The script was ended because it printed far too much.")]
+    if execution.ending in LIMITS:
+        text = f"The script was ended after {execution.seconds:.0f} s. {execution.limit}".rstrip()
+        return [Finding(check=LIMITS[execution.ending], message=text)]
     if execution.ending is Ending.SIGNAL:
         return [Finding(check="run.signal", message=f"The script was ended by {_signal_name(-execution.returncode)}.")]
     last = _last_exception(execution.log)
@@ -34,7 +37,7 @@ def _signal_name(number: int) -> str:
     except ValueError:
         return f"signal {number}"
     if name == "SIGKILL":
-        return "SIGKILL, probably because it used more memory than there is"
+        return "SIGKILL, probably because it used more memory than the machine or the batch system allows"
     return name
 
 

@@ -20,7 +20,7 @@ from snakemake_executor_plugin_llmagent.context.sections import (
     spec_section,
     values_section,
 )
-from snakemake_executor_plugin_llmagent.context.survey import survey
+from snakemake_executor_plugin_llmagent.context.survey import representatives, survey
 from snakemake_executor_plugin_llmagent.errors import ConfigError
 from snakemake_executor_plugin_llmagent.formats.render import render_description
 from snakemake_executor_plugin_llmagent.protocols import Describe, Job
@@ -33,6 +33,7 @@ __all__ = [
     "importable_packages",
     "python_version",
     "render_description",
+    "representatives",
 ]
 
 _CHARACTERS_PER_TOKEN = 4

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import glob
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from snakemake_executor_plugin_llmagent import lock
 from snakemake_executor_plugin_llmagent.errors import LockMismatch
 from snakemake_executor_plugin_llmagent.host.declared import DIGEST_PARAM, AgentRule
+from snakemake_executor_plugin_llmagent.host.withheld import params_without_secrets, secrets_of, without_secrets
 from snakemake_executor_plugin_llmagent.protocols import Item, Job, Layout, Program
 from snakemake_executor_plugin_llmagent.spec import Kind, State
 from snakemake_executor_plugin_llmagent.text import fenced, one_line
@@ -40,12 +42,9 @@ class JobTask:
         """The script with Snakemake's own preamble, its paths as they are inside the stage."""
         preamble = _preamble(self._job, self._script, layout)
         text = preamble + source
-        threads = str(self._job.threads)
+        entrance = _entrance(self._job)
         return Program(
-            text=text,
-            lines_before=preamble.count("\n"),
-            command=_command(self._job),
-            env=dict.fromkeys(_THREAD_VARIABLES, threads),
+            text=text, lines_before=preamble.count("\n"), env=thread_variables(self._job.threads), **vars(entrance)
         )
 
     def inputs_exist(self) -> bool:
@@ -86,6 +85,11 @@ class JobTask:
         return due
 
 
+def thread_variables(threads: int) -> dict[str, str]:
+    """What tells numerical libraries how many cores they may use."""
+    return dict.fromkeys(_THREAD_VARIABLES, str(threads))
+
+
 def _files_of(job: Any) -> Iterable[Any]:
     return (*job.output, *job.log, *([job.benchmark] if job.benchmark else []))
 
@@ -105,7 +109,8 @@ def _is_agent(job: Any) -> bool:
 def plain_job(job: Any) -> Job:
     """A job of Snakemake in plain values."""
     workdir = Path.cwd()
-    params = {name: value for name, value in _named(job.params) if name != DIGEST_PARAM}
+    shown = params_without_secrets(script_params(job.params), secrets_of(job.dag.workflow))
+    params = dict(_named(shown))
     return Job(
         rule=job.rule.name,
         workdir=workdir,
@@ -117,6 +122,26 @@ def plain_job(job: Any) -> Job:
         siblings=_siblings(job),
         threads=job.threads,
         resources={name: value for name, value in job.resources.items() if not name.startswith("_")},
+    )
+
+
+def approved_job(rule: Any, workdir: Path, *, input: Any, output: Any, log: Any, threads: int, resources: Any) -> Job:
+    """What the run of an approved script needs to know of its job, from what Snakemake hands to a rule's body."""
+    from snakemake.io import is_flagged
+
+    # The paths that a body gets have lost their flags; the rule's patterns stand in the same order.
+    patterns = list(zip(rule.output, output, strict=True))
+    directories = {str(path) for pattern, path in patterns if is_flagged(pattern, "directory")}
+    touched = {str(path) for pattern, path in patterns if is_flagged(pattern, "touch")}
+    outputs = _items(output, lambda path: Kind.DIRECTORY if path in directories else Kind.FILE)
+    return Job(
+        rule=rule.name,
+        workdir=workdir,
+        inputs=tuple(_items(input, lambda path: Kind.DIRECTORY if (workdir / path).is_dir() else Kind.FILE)),
+        outputs=tuple(item for item in outputs if item.path not in touched),
+        logs=tuple(_items(log, lambda _: Kind.FILE)),
+        threads=threads,
+        resources={name: value for name, value in resources.items() if not name.startswith("_")},
     )
 
 
@@ -160,22 +185,38 @@ def _output_kind(job: Any) -> Callable[[str], Kind]:
 
 
 def _preamble(job: Any, script: Path, layout: Layout) -> str:
-    from snakemake.iocontainers import InputFiles, Log, OutputFiles
     from snakemake.script import PythonScript
     from snakemake.sourcecache import LocalSourceFile
 
-    def seen(cls: Any, files: Any) -> Any:
-        return cls(toclone=files._plainstrings(), custom_map=lambda path: layout.paths.get(str(path), str(path)))
-
+    secrets = secrets_of(job.dag.workflow)
     preamble: str = PythonScript.generate_preamble(
         path=LocalSourceFile(str(script)), cache_path=None, source=None, basedir=job.rule.basedir,
-        input_=seen(InputFiles, job.input), output=seen(OutputFiles, job.output), params=script_params(job.params),
-        wildcards=job.wildcards, threads=job.threads, resources=job.resources, log=seen(Log, job.log),
-        config=job.rule.module_globals["config"], rulename=job.rule.name, conda_env=None, container_img=None,
-        singularity_args=None, env_modules=None, bench_record=None, jobid=job.jobid, bench_iteration=None,
+        input_=as_seen(job.input, layout), output=as_seen(job.output, layout),
+        params=params_without_secrets(script_params(job.params), secrets),
+        wildcards=job.wildcards, threads=job.threads, resources=resources_inside(job.resources, layout),
+        log=as_seen(job.log, layout), config=without_secrets(job.rule.module_globals["config"], secrets),
+        rulename=job.rule.name, conda_env=None, container_img=None, singularity_args=None, env_modules=None,
+        bench_record=None, jobid=job.jobid, bench_iteration=None,
         cleanup_scripts=True, shadow_dir=None, is_local=False,
     )  # fmt: skip
     return preamble
+
+
+def as_seen(files: Any, layout: Layout) -> Any:
+    """Inputs, outputs or logs with their paths as they are inside a stage."""
+    return type(files)(toclone=files._plainstrings(), custom_map=lambda path: layout.paths.get(str(path), str(path)))
+
+
+def resources_inside(resources: Any, layout: Layout) -> Any:
+    """A job's resources with the script's own folder for temporary files."""
+    if layout.tmp is None or "tmpdir" not in resources.keys():  # noqa: SIM118 (it iterates over its values)
+        return resources
+    inside = type(resources)()
+    for name, value in resources._allitems():
+        inside.append(str(layout.tmp) if name == "tmpdir" else value)
+        if name is not None:
+            inside._add_name(name)
+    return inside
 
 
 def script_params(params: Any) -> Any:
@@ -194,31 +235,54 @@ def script_params(params: Any) -> Any:
     return plain
 
 
-def _command(job: Any) -> tuple[str, ...]:
+@dataclass(frozen=True)
+class Entrance:
+    """How the rule's software environment is entered; see `protocols.Program`."""
+
+    enter: tuple[str, ...] = ()
+    python: str = sys.executable
+    managed: bool = False
+    container: Mapping[str, str] | None = None
+
+
+def _entrance(job: Any) -> Entrance:
     """How the rule's Python is started: directly, or inside the environment that Snakemake made for the rule."""
     settings = job.dag.workflow.deployment_settings
     methods = {method.name for method in settings.deployment_method}
-    python = 'exec python "$1"'
     if "CONDA" in methods and job.conda_env is not None:
         from snakemake.deployment.conda import Conda
 
         conda = Conda(container_img=None, prefix_path=job.dag.workflow.conda_base_path)
-        return _in_bash(conda.shellcmd(job.conda_env.address, python))
+        return Entrance(_in_bash(conda.shellcmd(job.conda_env.address, COMMAND)), "python", managed=True)
     if "ENV_MODULES" in methods and job.env_modules is not None:
-        return _in_bash(job.env_modules.shellcmd(python))
+        return Entrance(_in_bash(job.env_modules.shellcmd(COMMAND)), "python", managed=True)
     if "APPTAINER" in methods and job.container_img_path is not None:
         from snakemake.deployment import singularity
 
         inside = singularity.shellcmd(
-            job.container_img_path, python, args=settings.apptainer_args, is_python_script=True
+            job.container_img_path, COMMAND, args=settings.apptainer_args, is_python_script=True
         )
-        return _in_bash(f'{inside} llmagent "$1"')  # it ends with `sh -c COMMAND`, which gets arguments of its own
-    return (sys.executable, "{script}")
+        # It ends with `sh -c COMMAND`, which gets arguments of its own.
+        return Entrance(_in_bash(f'{inside} llmagent "$@"'), "python", container=container_places())
+    return Entrance()
+
+
+COMMAND = 'exec "$@"'
+"""In a shell: become what follows, whatever characters are in it."""
+
+
+def container_places() -> dict[str, str]:
+    """Where Snakemake shows its own packages, and ours beside them, inside a container."""
+    from snakemake.common import get_snakemake_searchpaths
+    from snakemake.deployment.singularity import get_snakemake_searchpath_mountpoints
+
+    places = zip(get_snakemake_searchpaths(), get_snakemake_searchpath_mountpoints(), strict=True)
+    return {str(outside): str(inside) for outside, inside in places}
 
 
 def _in_bash(command: str) -> tuple[str, ...]:
-    """A command of bash that finds the script's path in `$1`, whatever characters the path has."""
-    return ("bash", "-c", command, "llmagent", "{script}")
+    """A command of bash that finds what follows in `$@`."""
+    return ("bash", "-c", command, "llmagent")
 
 
 def _environment(job: Any) -> str:

@@ -12,16 +12,26 @@ from typing import Any
 from snakemake.ruleinfo import RuleInfo
 
 from snakemake_executor_plugin_llmagent.checks.own import load as load_check
-from snakemake_executor_plugin_llmagent.config import Options, validate_options
+from snakemake_executor_plugin_llmagent.config import (
+    NO_SANDBOX,
+    SANDBOX_VARIABLE,
+    Options,
+    persons_choices,
+    validate_options,
+)
 from snakemake_executor_plugin_llmagent.errors import ConfigError
-from snakemake_executor_plugin_llmagent.host.wrong import AgentRuleError
+from snakemake_executor_plugin_llmagent.host.withheld import note_secrets
+from snakemake_executor_plugin_llmagent.host.wrong import AgentRuleError, SandboxError
 from snakemake_executor_plugin_llmagent.spec import Document, Kind, Slot, Spec
 
 DIGEST_PARAM = "llmagent_spec"
 """Param that carries the spec's digest, so that Snakemake reruns a job, and tells cached outputs apart, by it."""
 
-KNOWN = ("model", "coder", "supervisor", "supervision", "max_attempts", "approve", "timeout", "checks", "context")
-PLANNED = ("budget", "probes", "skills", "blind", "crosscheck", "sandbox")
+KNOWN = (
+    "model", "coder", "supervisor", "supervision", "max_attempts", "approve", "timeout", "checks", "context", "sandbox",
+    "readable",
+)  # fmt: skip
+PLANNED = ("budget", "probes", "skills", "blind", "crosscheck")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +74,10 @@ class AgentRule:
     spec: Spec
     options: Options
     script: Path
+
+    def unconfined(self, text: str) -> SandboxError:
+        """Why a job of the rule fails although its script may be right."""
+        return SandboxError(text, file=self.spec.source_file, line=self.spec.line, rule=self.name)
 
     def error(self, text: str) -> AgentRuleError:
         """Why a job of the rule fails, with its place in the Snakefile."""
@@ -133,6 +147,13 @@ def _declare(
         chosen = validate_options(Options(**options), base=base)  # type: ignore[arg-type]
     except ConfigError as error:
         raise ConfigError(f"{where}{error}") from None
+    if chosen.sandbox == NO_SANDBOX:
+        raise ConfigError(
+            f"{where}a rule cannot switch the sandbox off. Only the person who runs it can: with `--llmagent-sandbox "
+            f"none`, in a profile, or with {SANDBOX_VARIABLE}=none in the environment of Snakemake."
+        )
+    persons_choices()  # under other executors nothing else looks at them before jobs run
+    note_secrets(workflow)
     claims = workflow.__dict__.setdefault("_llmagent_claims", {})
     return Declaration(name=name, text=text, options=chosen, documents=documents, checks=checks, base=base,
                        file=file, line=line, claims=claims)  # fmt: skip

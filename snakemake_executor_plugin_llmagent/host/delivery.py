@@ -24,11 +24,11 @@ def publish_trial(job: Any, attempt: Attempt) -> None:
     """Move what a trial made to where the job's outputs belong."""
     task_job, layout = plain_job(job), attempt.layout
     assert layout is not None and attempt.execution is not None
-    moves = [(layout.inside(item), task_job.real(item)) for item in task_job.outputs]
-    logs = [(layout.inside(item), task_job.real(item)) for item in task_job.logs]
-    moves += [(inside, real) for inside, real in logs if inside.exists()]
-    publish(moves)
-    if logs and not any(real.exists() for _, real in logs):
+    moves = [(layout.inside(item), task_job.real(item), item.kind) for item in task_job.outputs]
+    logs = [(layout.inside(item), task_job.real(item), item.kind) for item in task_job.logs]
+    moves += [log for log in logs if os.path.lexists(log[0])]
+    publish(moves, stage=layout.stage)
+    if logs and not any(real.exists() for _, real, _ in logs):
         write_log(job, attempt.execution.log)
 
 

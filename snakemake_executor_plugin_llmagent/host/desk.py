@@ -17,14 +17,24 @@ from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_executor_plugin_llmagent import lock
 from snakemake_executor_plugin_llmagent.assembly import Assembly, Settings
 from snakemake_executor_plugin_llmagent.authoring import Workshop, author, record, try_out
-from snakemake_executor_plugin_llmagent.config import DEFAULTS, Options, read_keys, remove_keys
+from snakemake_executor_plugin_llmagent.config import (
+    DEFAULTS,
+    KEY_VARIABLES,
+    Options,
+    check_readable,
+    read_keys,
+    remove_keys,
+)
 from snakemake_executor_plugin_llmagent.errors import AgentError, Cancelled, NotApproved, SandboxUnavailable
 from snakemake_executor_plugin_llmagent.host.bridge import JobTask
 from snakemake_executor_plugin_llmagent.host.declared import AgentRule, script_reference
 from snakemake_executor_plugin_llmagent.host.delivery import keep_edited, publish_trial, write_log, written
-from snakemake_executor_plugin_llmagent.host.frozen import RUNNABLE, marked, not_frozen, not_runnable, say_if_edited
+from snakemake_executor_plugin_llmagent.host.frozen import RUNNABLE, not_frozen, not_runnable, say_if_edited
+from snakemake_executor_plugin_llmagent.host.inside import marked, walls_for
+from snakemake_executor_plugin_llmagent.host.settings import run_options
 from snakemake_executor_plugin_llmagent.host.turns import forget_dead_author, one_author
-from snakemake_executor_plugin_llmagent.host.wrong import AgentRuleError
+from snakemake_executor_plugin_llmagent.host.withheld import note_secrets
+from snakemake_executor_plugin_llmagent.host.wrong import AgentRuleError, SandboxError
 from snakemake_executor_plugin_llmagent.lock import Status
 from snakemake_executor_plugin_llmagent.protocols import Finding
 from snakemake_executor_plugin_llmagent.roles import Attempt, Draft
@@ -48,6 +58,7 @@ class Desk:
         chosen = workflow.executor_settings
         self._locked = bool(getattr(chosen, "locked", False))
         self._assembly = Assembly(_settings(chosen, cancelled))
+        note_secrets(workflow)
         self._kept_keys = remove_keys(os.environ, keep=workflow.envvars)
         self._turns: defaultdict[Path, threading.Lock] = defaultdict(threading.Lock)
         self._guard = threading.Lock()
@@ -103,10 +114,23 @@ class Desk:
                 yield not_frozen(agent, status)
             elif status.state in (State.STALE, State.MISSING):
                 self._assembly.check(agent.spec, self._options(agent))
+                self._prove_walls(agent)
             elif status.state is State.AWAITING:
                 yield not_runnable(agent, status)
+            else:
+                self._prove_walls(agent)
         except AgentError as error:
             yield str(error)
+
+    def _prove_walls(self, agent: AgentRule) -> None:
+        """Find out that scripts of a rule can be confined.
+
+        Raises:
+            ConfigError: something that scripts may read is not there.
+            SandboxUnavailable: nothing confines them here.
+        """
+        check_readable(self._options(agent))
+        walls_for(agent, self._assembly.settings.options, self._assembly.settings.home / "cache")
 
     def _options(self, agent: AgentRule) -> Options:
         return agent.options.over(self._assembly.settings.options).over(DEFAULTS)
@@ -226,6 +250,7 @@ class Desk:
         self._logger.info(f"Agent rule {agent.name}: {one_line(agent.spec.text, 120)}")
         tell = partial(self._tell, agent.name)
         shop = self._assembly.workshop(agent.spec, self._options(agent), tell)
+        note_secrets(self._workflow, self._assembly.keys.values.values())
         shop.session.event(
             "begin", rule=agent.name, spec=agent.spec.text, spec_digest=agent.spec.digest,
             wildcards=dict(job.wildcards_dict), file=agent.spec.source_file, line=agent.spec.line,
@@ -303,6 +328,8 @@ class Desk:
             missing = [str(path) for path in job.output if not written(job, path)]
             if missing:
                 raise WorkflowError(f"The script did not write {', '.join(missing)}.", rule=job.rule)
+        except SandboxError:
+            raise  # another script would not run either
         except Exception as error:
             repairable = before.state is State.FROZEN and not self._locked
             repairable = repairable and self._assembly.can_author(self._options(agent))
@@ -354,15 +381,12 @@ def _settings(chosen: Any, cancelled: threading.Event) -> Settings:
 
     key_file = get("key_file")
     return Settings(
-        options=Options(
-            model=get("model"), coder=get("coder"), supervisor=get("supervisor"), supervision=get("supervision"),
-            max_attempts=get("max_attempts"), approve=get("approve"), timeout=get("timeout"),
-        ),
+        options=run_options(chosen),
         record=Path(get("record")) if get("record") else None,
         read_keys=partial(read_keys, dict(os.environ), Path(key_file) if key_file else None),
         context_tokens=get("context_tokens"),
         locked=bool(get("locked")),
         workdir=Path.cwd(),
-        environment=dict(os.environ),
+        environment={name: value for name, value in os.environ.items() if name not in KEY_VARIABLES},
         cancelled=cancelled,
     )  # fmt: skip

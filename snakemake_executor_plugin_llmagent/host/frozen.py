@@ -3,49 +3,25 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from snakemake.logging import logger
-from snakemake.script import PythonScript
 from snakemake.sourcecache import LocalSourceFile
 
 from snakemake_executor_plugin_llmagent import lock
-from snakemake_executor_plugin_llmagent.config import KEY_VARIABLES
-from snakemake_executor_plugin_llmagent.errors import AgentError
-from snakemake_executor_plugin_llmagent.host.bridge import script_params
+from snakemake_executor_plugin_llmagent.errors import AgentError, SandboxUnavailable
+from snakemake_executor_plugin_llmagent.host.bridge import approved_job, as_seen, resources_inside, script_params
 from snakemake_executor_plugin_llmagent.host.declared import AgentRule
+from snakemake_executor_plugin_llmagent.host.inside import AgentScript, run_confined
+from snakemake_executor_plugin_llmagent.host.withheld import params_without_secrets, secrets_of, without_secrets
 from snakemake_executor_plugin_llmagent.lock import Status
-from snakemake_executor_plugin_llmagent.sandbox.warden import TOKEN
+from snakemake_executor_plugin_llmagent.protocols import Layout
 from snakemake_executor_plugin_llmagent.spec import State
 
 RUNNABLE = (State.FROZEN, State.EDITED)
-_MARK = threading.local()
 _SAID: set[str] = set()
 _SAYING = threading.Lock()
-
-
-@contextmanager
-def marked(token: str) -> Iterator[None]:
-    """Within it, and in this thread, scripts run with a mark by which their processes can be found and ended."""
-    _MARK.token = token
-    try:
-        yield
-    finally:
-        del _MARK.token
-
-
-class AgentScript(PythonScript):  # type: ignore[misc]
-    """Snakemake's own way to run a Python script, with a mark and without the providers' keys in its environment."""
-
-    def _execute_cmd(self, cmd: str, **kwargs: Any) -> Any:
-        if kwargs.get("is_python_script"):
-            names = " ".join(f"-u {name}" for name in KEY_VARIABLES)
-            token = getattr(_MARK, "token", None)
-            mark = f"{TOKEN}={token} " if token else ""
-            cmd = f"env {names} {mark}{cmd}"
-        return super()._execute_cmd(cmd, **kwargs)
 
 
 def run_agent(
@@ -57,7 +33,8 @@ def run_agent(
     """The body of every agent rule: run its script, if it may run.
 
     Raises:
-        AgentRuleError: the rule has no script that may run; says what to do.
+        AgentRuleError: the rule has no script that may run, or it could not be confined, or it was ended at a limit;
+            says what to do.
     """
     agent: AgentRule = workflow.get_rule(rule).ruleinfo.agent
     try:
@@ -67,13 +44,27 @@ def run_agent(
     if status.state not in RUNNABLE:
         raise agent.error(not_runnable(agent, status))
     say_if_edited(agent, status)
-    # Snakemake's own way to read it keeps the first version for the whole run: a repaired script would never run.
-    path, source = LocalSourceFile(str(agent.script)), status.source
-    AgentScript(
-        path, None, source, basedir, input, output, script_params(params), wildcards, threads, resources, log,
-        config, rule, conda_env, conda_base_path, container_img, singularity_args, env_modules, bench_record, jobid,
-        bench_iteration, cleanup_scripts, shadow_dir, True, runtime_paths,
-    ).evaluate()  # fmt: skip
+    # Inside a container Snakemake leaves it to the script's shell to enter the shadow directory.
+    workdir = Path(shadow_dir) if shadow_dir is not None and container_img is not None else Path.cwd()
+    written = workflow.get_rule(rule)
+    job = approved_job(written, workdir, input=input, output=output, log=log, threads=threads, resources=resources)
+    secrets = secrets_of(workflow)
+
+    def script(layout: Layout) -> AgentScript:
+        # Snakemake's own way to read it keeps the first version for the whole run: a repaired script would never run.
+        path, source = LocalSourceFile(str(agent.script)), status.source
+        return AgentScript(
+            path, None, source, basedir, as_seen(input, layout), as_seen(output, layout),
+            params_without_secrets(script_params(params), secrets), wildcards, threads,
+            resources_inside(resources, layout), as_seen(log, layout), without_secrets(config, secrets), rule,
+            conda_env, conda_base_path, container_img, singularity_args, env_modules, bench_record, jobid,
+            bench_iteration, cleanup_scripts, shadow_dir, True, runtime_paths,
+        )  # fmt: skip
+
+    try:
+        run_confined(workflow, agent, job, script)
+    except AgentError as error:
+        raise (agent.unconfined if isinstance(error, SandboxUnavailable) else agent.error)(str(error)) from None
 
 
 def say_if_edited(agent: AgentRule, status: Status) -> None:

@@ -1,7 +1,8 @@
 """Settings of `--executor llmagent`, as Snakemake reads them from the command line and profiles.
 
 Snakemake looks at the types below at run time, so this module has no `from __future__ import annotations`, takes only
-`Optional` of plain types, and its flags are off by default.
+`Optional` of plain types, and `list[str]` for several values (of one in an `Optional` Snakemake would make letters).
+Its flags are off by default.
 """
 
 # `str | None` instead of `Optional[str]` would make every Snakemake command in the environment fail.
@@ -10,9 +11,13 @@ Snakemake looks at the types below at run time, so this module has no `from __fu
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 from snakemake_interface_executor_plugins.settings import ExecutorSettingsBase
+
+# Here and not where it is needed: loading this notes what the person's environment says, before any Snakefile is read.
+from snakemake_executor_plugin_llmagent.config import SANDBOXES, Options, persons_choices, validate_options
+from snakemake_executor_plugin_llmagent.errors import ConfigError
 
 _FORM = "openai:NAME, anthropic:NAME or replay:DIR"
 
@@ -54,6 +59,24 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]
             "choices": ["checks", "person"],
         },
     )
+    sandbox: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "What confines scripts: bwrap, bwrap-hostproc, landlock, auto (the first of these that works), or "
+            "none, which switches the confinement off and which no rule can choose. Default: auto. Under other "
+            "executors set LLMAGENT_SANDBOX in the environment.",
+            "choices": list(SANDBOXES),
+        },
+    )
+    readable: list[str] = field(
+        default_factory=list,
+        metadata={
+            "help": "Files and folders that scripts may read beside their inputs, such as /cvmfs/atlas.cern.ch; added "
+            "to those that rules name. Under other executors set LLMAGENT_READABLE (absolute, separated by colons).",
+            "nargs": "+",
+            "metavar": "PATH",
+        },
+    )
     locked: bool = field(
         default=False,
         metadata={"help": "Never call a model: every agent rule must be frozen, or the run fails before any job."},
@@ -93,29 +116,43 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]
             value = getattr(self, name)
             if value and value.startswith("replay:"):
                 setattr(self, name, f"replay:{_absolute(value.removeprefix('replay:'))}")
-        chosen = ("model", "coder", "supervisor", "supervision", "max_attempts", "approve", "timeout", "context_tokens")
-        if any(getattr(self, name) is not None for name in chosen):
+        chosen = (
+            "model", "coder", "supervisor", "supervision", "max_attempts", "approve", "timeout", "sandbox",
+            "context_tokens",
+        )  # fmt: skip
+        if self.readable or any(getattr(self, name) is not None for name in chosen):
             self._validate()
 
     def _validate(self) -> None:
         from snakemake_interface_common.exceptions import WorkflowError
 
-        from snakemake_executor_plugin_llmagent.config import Options, validate_options
-        from snakemake_executor_plugin_llmagent.errors import ConfigError
-
         try:
             if self.context_tokens is not None and self.context_tokens < 1:
                 raise ConfigError(f"`context_tokens` has to be at least 1, not {self.context_tokens}.")
-            validate_options(
-                Options(
-                    model=self.model, coder=self.coder, supervisor=self.supervisor,
-                    supervision=self.supervision, max_attempts=self.max_attempts, approve=self.approve,
-                    timeout=self.timeout,
-                ),
-                base=Path.cwd(),
-            )  # fmt: skip
+            self.readable = list(validate_options(_chosen(self), base=Path.cwd()).readable)
         except ConfigError as error:
             raise WorkflowError(f"Settings of --executor llmagent (--llmagent-…): {error}") from None
+
+
+def run_options(chosen: Any) -> Options:
+    """What the person chose for a run, under any executor: its settings, if they are ours, before the environment.
+
+    Args:
+        chosen: `workflow.executor_settings`; None and the settings of other executors choose nothing here.
+
+    Raises:
+        ConfigError: the environment says something unknown.
+    """
+    return (_chosen(chosen) if isinstance(chosen, ExecutorSettings) else Options()).over(persons_choices())
+
+
+def _chosen(settings: ExecutorSettings) -> Options:
+    readable: Any = settings.readable  # through Snakemake's API anything may come; `validate_options` looks at it
+    return Options(
+        model=settings.model, coder=settings.coder, supervisor=settings.supervisor, supervision=settings.supervision,
+        max_attempts=settings.max_attempts, approve=settings.approve, timeout=settings.timeout,
+        sandbox=settings.sandbox, readable=tuple(readable) if isinstance(readable, list) else readable or (),
+    )  # fmt: skip
 
 
 def _absolute(path: str) -> str:

@@ -33,3 +33,7 @@ class AgentRuleError(WorkflowError):
     @__traceback__.setter
     def __traceback__(self, traceback: TracebackType | None) -> None:
         """Python's context managers put tracebacks back; nothing to keep."""
+
+
+class SandboxError(AgentRuleError):
+    """A script could not be confined, so it did not run; no other script would."""

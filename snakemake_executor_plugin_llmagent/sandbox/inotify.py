@@ -2,7 +2,7 @@
 
 The kernel reports accesses whatever library makes them, in children too; an audit hook inside the interpreter misses
 C libraries and cannot be trusted. What it cannot tell is *which* process read, so a file that another job reads at
-the same time counts as read. Reading through a memory map shows as opened only.
+the same time counts as read. Reading through a memory map shows as opened only. Standard library alone.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
-from collections.abc import Iterable
-from pathlib import Path
-from types import TracebackType
+from typing import TYPE_CHECKING
 
-from snakemake_executor_plugin_llmagent.protocols import Access
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import TracebackType
 
 _IN_ACCESS, _IN_OPEN, _IN_Q_OVERFLOW, _IN_ISDIR = 0x1, 0x20, 0x4000, 0x40000000
 _IN_NONBLOCK, _IN_CLOEXEC = os.O_NONBLOCK, os.O_CLOEXEC
@@ -26,7 +26,7 @@ MAX_FOLDERS = 1000
 class InputWatch:
     """Watches inputs while a script runs. Where inotify is not to be had, nothing is known and nothing fails."""
 
-    def __init__(self, inputs: Iterable[tuple[str, Path]]) -> None:
+    def __init__(self, inputs: Iterable[tuple[str, str]]) -> None:
         """Prepare to watch inputs, given as declared path and real place."""
         self._inputs = tuple(inputs)
         self._descriptor = -1
@@ -54,9 +54,9 @@ class InputWatch:
                     self._partly.add(name)
         return self
 
-    def _places(self, name: str, real: Path) -> Iterable[Path]:
+    def _places(self, name: str, real: str) -> Iterable[str]:
         yield real
-        if not real.is_dir():
+        if not os.path.isdir(real):
             return
         count = 0
         for folder, names, _ in os.walk(real):
@@ -65,7 +65,7 @@ class InputWatch:
                 if count > MAX_FOLDERS:
                     self._partly.add(name)
                     return
-                yield Path(folder) / inner
+                yield os.path.join(folder, inner)
 
     def drain(self) -> None:
         """Take in what has happened so far, before the kernel's queue fills up."""
@@ -89,17 +89,14 @@ class InputWatch:
         if mask & _IN_ACCESS and not mask & _IN_ISDIR:
             self._read |= names
 
-    def access(self) -> dict[str, Access]:
-        """Declared path → what was seen of it."""
+    def access(self) -> dict[str, tuple[bool | None, bool | None]]:
+        """Declared path → whether it was opened and whether it was read; None if that could not be seen."""
         known = {name for names in self._names.values() for name in names}
         return {name: self._access(name, name in known) for name, _ in self._inputs}
 
-    def _access(self, name: str, known: bool) -> Access:
-        unsure = self._overflow or name in self._partly or not known
-        return Access(
-            opened=True if name in self._opened else None if unsure else False,
-            read=True if name in self._read else None if unsure else False,
-        )
+    def _access(self, name: str, known: bool) -> tuple[bool | None, bool | None]:
+        otherwise = None if self._overflow or name in self._partly or not known else False
+        return (True if name in self._opened else otherwise, True if name in self._read else otherwise)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

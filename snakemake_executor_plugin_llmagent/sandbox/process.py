@@ -1,4 +1,4 @@
-"""Running a command to its end, or to ours: limits, cancelling, and ending every process it started."""
+"""Running a supervisor to its end, or to ours."""
 
 from __future__ import annotations
 
@@ -9,127 +9,95 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from snakemake_executor_plugin_llmagent.errors import Cancelled, SandboxUnavailable
-from snakemake_executor_plugin_llmagent.protocols import Ending
-from snakemake_executor_plugin_llmagent.sandbox import launcher
-from snakemake_executor_plugin_llmagent.sandbox.warden import TOKEN, end_marked
+from snakemake_executor_plugin_llmagent.sandbox import alone
+from snakemake_executor_plugin_llmagent.sandbox.order import Order, Report, read_report
+from snakemake_executor_plugin_llmagent.sandbox.warden import TOKEN
 
-LOG_LIMIT_BYTES = 64 << 20
-"""A script that prints more than this is ended."""
+PATIENCE_SECONDS = 15.0
+"""How long a supervisor has to end everything after it was told to [s]; it takes a tenth of a second."""
 _SHORTEST_POLL, _LONGEST_POLL = 0.005, 0.1
 
 
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """What a script may use.
-
-    Attributes:
-        seconds: wall time [s].
-        log_bytes: what it may print [bytes].
-    """
-
-    seconds: float
-    log_bytes: int = LOG_LIMIT_BYTES
+def supervisor_command(order: Path, python: str = sys.executable, program: str = alone.__file__) -> tuple[str, ...]:
+    """The words that stand before a command to have it run as an order says."""
+    return (python, "-I", "-S", program, "supervise", str(order), "--")
 
 
 def run(
-    command: tuple[str, ...],
+    order: Order,
+    command: Sequence[str],
     *,
-    directory: Path,
     environment: Mapping[str, str],
-    log: Path,
-    limits: Limits,
+    token: str,
     cancelled: threading.Event,
-    tick: Callable[[], None] = lambda: None,
-) -> tuple[Ending, int, float]:
-    """Run a command, its output going to a file, and leave no process of it behind.
+    enter: Sequence[str] = (),
+    supervisor: tuple[str, str] = (sys.executable, alone.__file__),
+) -> Report:
+    """Have a command run within walls and limits, and wait for it; no process of it is left behind.
 
     Args:
+        order: what to run it within.
         command: program and arguments.
-        directory: where it runs.
-        environment: its environment, the mark included.
-        log: the file that its output goes to.
-        limits: what it may use.
+        environment: the supervisor's own environment, of which the order says what the command gets.
+        token: the mark by which the supervisor is found.
         cancelled: set when it has to end.
-        tick: called several times a second while it runs.
-
-    Returns:
-        How it ended, its exit status (negative signal number if a signal ended it), and the wall time [s].
+        enter: words before the supervisor's, which enter the rule's software environment.
+        supervisor: the Python and the program that supervise; others inside a container.
 
     Raises:
-        Cancelled: `cancelled` was set; the command's processes are gone.
-        SandboxUnavailable: the command could not be started.
+        Cancelled: `cancelled` was set, or somebody else ended the run.
+        SandboxUnavailable: nothing was run.
     """
-    wrapped = (sys.executable, "-I", "-S", str(Path(launcher.__file__)), str(os.getpid()), "--", *command)
-    started = time.monotonic()
+    place = order.report.with_name("order.json")
+    order.write(place)
+    complaints = order.report.with_name("complaints")
     try:
-        with log.open("wb") as sink:
+        with complaints.open("wb") as sink:
             process = subprocess.Popen(
-                wrapped, cwd=directory, env=dict(environment), stdin=subprocess.DEVNULL, stdout=sink,
-                stderr=subprocess.STDOUT, start_new_session=True, close_fds=True,
+                (*enter, *supervisor_command(place, *supervisor), *command), cwd=order.stage,
+                env={**environment, TOKEN: token}, stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT,
+                start_new_session=True, close_fds=True,
             )  # fmt: skip
     except OSError as error:
-        raise SandboxUnavailable(f"A script could not be started in {directory}: {error}.") from error
-    ending: Ending | None = None
+        raise SandboxUnavailable(f"A script could not be started in {order.stage}: {error}.") from error
     try:
-        ending = _wait(process, started, log, limits, cancelled, tick)
+        _wait(process, cancelled)
     finally:
-        end_all(process, environment[TOKEN])
-        tick()
-    seconds = time.monotonic() - started
-    if ending is None:
+        end(process)
+    if cancelled.is_set():
         raise Cancelled("The run of the script was cancelled.")
-    if process.returncode == launcher.FAILED and _tail(log).startswith("llmagent: "):
-        raise SandboxUnavailable(_tail(log))
-    if ending is Ending.EXIT and process.returncode < 0:
-        ending = Ending.SIGNAL
-    return ending, process.returncode, seconds
+    report = read_report(order.report, complaints.read_text(errors="replace").strip()[-2000:])
+    if report.ending == "stopped":
+        raise Cancelled("The run of the script was ended from outside.")
+    if report.ending == "refused to start":
+        raise SandboxUnavailable(f"The sandbox {order.backend} could not be set up: {report.refusal}")
+    return report
 
 
-def _wait(
-    process: subprocess.Popen[bytes],
-    started: float,
-    log: Path,
-    limits: Limits,
-    cancelled: threading.Event,
-    tick: Callable[[], None],
-) -> Ending | None:
-    """Wait for the end; None if cancelled."""
+def _wait(process: subprocess.Popen[bytes], cancelled: threading.Event) -> None:
+    """Wait for the end, or for the wish to end it."""
     pause = _SHORTEST_POLL
-    while True:
+    while not cancelled.is_set():
         try:
             process.wait(timeout=pause)
-            return Ending.EXIT
+            return
         except subprocess.TimeoutExpired:
             pause = min(2 * pause, _LONGEST_POLL)
-        tick()
-        if cancelled.is_set():
-            return None
-        if time.monotonic() - started > limits.seconds:
-            return Ending.TIMEOUT
-        if log.stat().st_size > limits.log_bytes:
-            return Ending.LOG_FLOOD
 
 
-def end_all(process: subprocess.Popen[bytes], token: str) -> None:
-    """Kill a process, its group and every process that carries the trial's mark, until none is left."""
-    for _ in range(50):
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Ask a supervisor to end everything; kill it only if it does not."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    number = signal.SIGTERM
+    while process.poll() is None:
         with contextlib.suppress(ProcessLookupError, PermissionError):  # the group is gone already
-            os.killpg(process.pid, signal.SIGKILL)
-        left = end_marked(f"{TOKEN}={token}")
-        if process.returncode is None:
-            process.wait()
-        if not left:
-            return
-        time.sleep(0.01)
-
-
-def _tail(log: Path, size: int = 500) -> str:
-    with log.open("rb") as handle:
-        handle.seek(0, os.SEEK_END)
-        handle.seek(max(0, handle.tell() - size))
-        return handle.read().decode(errors="replace").strip()
+            os.killpg(process.pid, number)
+        try:
+            process.wait(timeout=1.0)
+        except subprocess.TimeoutExpired:
+            if time.monotonic() > deadline:
+                number = signal.SIGKILL

@@ -1,7 +1,7 @@
 """Ends the scripts of a run, also when the process that started them was killed.
 
-Every process of a script carries a mark in its environment, which its children inherit even if they leave the session
-and the process group. This module finds processes by the mark. As a program (`python -I -S warden.py NEEDLE`, standard
+Every supervisor of a script carries a mark in its environment. Asked to end, it ends all that it supervises first. This
+module finds supervisors by the mark. As a program (`python -I -S warden.py NEEDLE`, standard
 library alone) it waits for the end of its standard input, which is the end of the process at the other end, and then
 ends what carries the mark.
 """
@@ -24,6 +24,8 @@ DONE = b"done"
 """What a run says to its warden when it ends in good order."""
 _LOOK_AGAIN_SECONDS = (0.0, 0.02, 0.05, 0.1, 0.2)
 """A process that is being started while we look is found when we look again."""
+_PATIENCE_SECONDS = 15.0
+"""After this a supervisor is killed; it takes a tenth of a second to end."""
 
 
 class Warden:
@@ -50,7 +52,7 @@ class Warden:
                 )  # fmt: skip
 
     def end_scripts(self) -> None:
-        """Kill every process that carries the mark of this run."""
+        """Ask every process that carries the mark of this run to end."""
         end_marked(f"{TOKEN}={self.mark}")
 
     def close(self) -> None:
@@ -68,12 +70,12 @@ class Warden:
         process.wait()
 
 
-def end_marked(needle: str) -> int:
-    """Kill every process whose environment holds `NAME=beginning of value`; returns how many there were."""
+def end_marked(needle: str, number: int = signal.SIGTERM) -> int:
+    """Ask every process to end whose environment holds `NAME=beginning of value`; returns how many there were."""
     found = marked(needle)
     for pid in found:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+            os.kill(pid, number)
     return len(found)
 
 
@@ -105,10 +107,11 @@ def main(needle: str) -> int:
         said += part
     if DONE in said:
         return 0
+    deadline = time.monotonic() + _PATIENCE_SECONDS
     for pause in _LOOK_AGAIN_SECONDS:
         time.sleep(pause)
-        while end_marked(needle):
-            time.sleep(0.01)
+        while end_marked(needle, signal.SIGTERM if time.monotonic() < deadline else signal.SIGKILL):
+            time.sleep(0.02)
     return 0
 
 

@@ -5,6 +5,8 @@
 | executor | 50 trivial shell jobs: `--executor llmagent` against `--executor local` | 1.05 |
 | startup | `snakemake --version` and a dry-run: plugin installed against not | 1.05 |
 | frozen | 20 jobs of one frozen agent rule against the same script as `script:` | 1.25 |
+| second | the same with a script that takes a second | 1.10 |
+| sandbox | a script in each sandbox against the same directly: empty (1, 100, 1000 inputs), skim, fit | +80, +60 ms |
 | authoring | 100 jobs through one wildcard agent rule, model scripted: calls, then a rerun | 1 + 1, then 0 |
 """
 
@@ -19,6 +21,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.benchmarks.sandbox import sandbox
 from tests.loopback import ScriptedModel
 from tests.workflow.project import Project, team
 
@@ -123,11 +126,16 @@ def startup(root: Path) -> None:
         measure(f"startup, snakemake {title}, installed against not", first, second, 15)
 
 
-def frozen(root: Path) -> None:
+def second(root: Path) -> None:
+    """20 jobs of one script that takes a second."""
+    frozen(root, "import time\ntime.sleep(1)\n" + SCRIPT, pairs=3)
+
+
+def frozen(root: Path, script: str = SCRIPT, pairs: int = PAIRS) -> None:
     """20 jobs of one script."""
     project = Project(root)
     project.write("in.txt", "hello\n")
-    project.write("plain.py", SCRIPT)
+    project.write("plain.py", script)
     project.snakefile(
         """
         rule agents:
@@ -144,18 +152,20 @@ def frozen(root: Path) -> None:
             script: "plain.py"
         """
     )
-    with ScriptedModel(team(SCRIPT)) as server:
+    with ScriptedModel(team(script)) as server:
         project.uses(server)
         _ok(project, "agents", model="openai:scripted")
     measure(
         "frozen, 20 jobs, agent rule against script rule, local executor",
         lambda: _ok(project, "--forceall", "--quiet", "all", "--", "agents"),
         lambda: _ok(project, "--forceall", "--quiet", "all", "--", "scripts"),
+        pairs,
     )
     measure(
         "frozen, 20 jobs, agent rule against script rule, llmagent executor",
         lambda: _ok(project, "--executor", "llmagent", "--forceall", "--quiet", "all", "--", "agents"),
         lambda: _ok(project, "--executor", "llmagent", "--forceall", "--quiet", "all", "--", "scripts"),
+        pairs,
     )
 
 
@@ -186,7 +196,10 @@ def authoring(root: Path) -> None:
         print(f"authoring, run again: {len(server.requests) - len(roles)} calls, nothing to be done", flush=True)
 
 
-BENCHMARKS = {"executor": executor, "startup": startup, "frozen": frozen, "authoring": authoring}
+BENCHMARKS: dict[str, Callable[[Path], None]] = {
+    "executor": executor, "startup": startup, "frozen": frozen, "second": second, "sandbox": sandbox,
+    "authoring": authoring,
+}  # fmt: skip
 
 
 def main(names: list[str]) -> None:

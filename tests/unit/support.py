@@ -13,6 +13,7 @@ from typing import Any
 from snakemake_executor_plugin_llmagent.protocols import (
     Access,
     Completion,
+    Confinement,
     Ending,
     Execution,
     Finding,
@@ -26,9 +27,7 @@ from snakemake_executor_plugin_llmagent.protocols import (
     Trial,
     Usage,
 )
-from snakemake_executor_plugin_llmagent.sandbox import process
-from snakemake_executor_plugin_llmagent.sandbox.process import Limits
-from snakemake_executor_plugin_llmagent.sandbox.warden import TOKEN
+from snakemake_executor_plugin_llmagent.sandbox.confined import run_unconfined
 from snakemake_executor_plugin_llmagent.spec import Kind, Slot, Spec
 
 APPROVE = '{"verdict": "approve", "comments": "it does what is asked"}'
@@ -76,7 +75,7 @@ def an_execution(**changes: Any) -> Execution:
         "seconds": 1.0,
         "log": "",
         "access": {"data.txt": Access(opened=True, read=True)},
-        "sandbox": "test",
+        "sandbox": Confinement(backend="test"),
     }
     return Execution(**{**values, **changes})
 
@@ -98,11 +97,10 @@ def run_aside(seconds: float = 120.0, cancelled: threading.Event | None = None) 
     """What runs a person's checks."""
 
     def run(command: tuple[str, ...], directory: Path, log: Path) -> Ending:
-        environment = {**os.environ, TOKEN: uuid.uuid4().hex}
-        limits, stop = Limits(seconds=seconds), cancelled or threading.Event()
-        return process.run(
-            command, directory=directory, environment=environment, log=log, limits=limits, cancelled=stop
-        )[0]
+        return run_unconfined(
+            command, directory=directory, environment=os.environ, log=log, seconds=seconds, token=uuid.uuid4().hex,
+            cancelled=cancelled or threading.Event(),
+        )  # fmt: skip
 
     return run
 
@@ -158,7 +156,7 @@ class FileTask:
             f"snakemake = _N(input=_N(**{named(self.job.inputs)!r}), output=_N(**{named(self.job.outputs)!r}), "
             f"wildcards=_N(**{dict(self.job.wildcards)!r}))\n"
         )
-        return Program(text=preamble + source, lines_before=2, command=(self._python, "{script}"))
+        return Program(text=preamble + source, lines_before=2, python=self._python)
 
     def bystanders(self) -> frozenset[Path] | None:
         return self._bystanders

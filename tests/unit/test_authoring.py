@@ -107,6 +107,7 @@ class Shop:
             supervisor=None if self.supervisor is None else Supervisor(self.supervisor),
             supervision=supervision,
             sandbox=sandbox,
+            read_ahead=lambda paths: None,
             describe=look,
             run_aside=run_aside(),
             context=lambda spec, task: f"BRIEF of {spec.rule}",

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import pwd
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -10,18 +11,29 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from snakemake_interface_common.exceptions import WorkflowError
 
+from snakemake_executor_plugin_llmagent import config
 from snakemake_executor_plugin_llmagent.config import (
+    AUTO,
     DEFAULTS,
     KEY_VARIABLES,
+    READABLE_VARIABLE,
     REDACTED,
+    SANDBOX_VARIABLE,
+    SANDBOXES,
     Keys,
     Options,
+    check_readable,
+    chosen_sandbox,
+    for_children,
+    persons_choices,
     read_keys,
     remove_keys,
     validate_options,
 )
 from snakemake_executor_plugin_llmagent.errors import ConfigError
+from snakemake_executor_plugin_llmagent.host.settings import ExecutorSettings, run_options
 
 SECRET = "sk-canary-0123456789"
 HERE = Path("/project")
@@ -143,6 +155,8 @@ CHOICES = st.builds(
     supervision=st.sampled_from([None, "full", "none"]),
     max_attempts=st.sampled_from([None, 1, 2]),
     timeout=st.sampled_from([None, 1.0]),
+    sandbox=st.sampled_from([None, "bwrap", "landlock"]),
+    readable=st.lists(st.sampled_from(["/a", "/b", "/c"]), unique=True).map(tuple),
 )
 
 
@@ -150,13 +164,16 @@ CHOICES = st.builds(
 def test_the_cascade(rule: Options, run: Options, default: Options) -> None:
     chosen = rule.over(run).over(default)
     assert chosen == rule.over(run.over(default))
-    for name in (field.name for field in fields(Options)):
+    assert set(chosen.readable) == {*rule.readable, *run.readable, *default.readable}
+    assert len(chosen.readable) == len(set(chosen.readable))
+    for name in {field.name for field in fields(Options)} - {"readable"}:
         values = [getattr(each, name) for each in (rule, run, default)]
         assert getattr(chosen, name) == next((value for value in values if value is not None), None)
 
 
-def test_defaults_are_complete_but_for_models() -> None:
-    assert {name for name, value in vars(DEFAULTS).items() if value is None} == {"model", "coder", "supervisor"}
+def test_defaults_are_complete_but_for_models_and_what_the_environment_says() -> None:
+    missing = {name for name, value in vars(DEFAULTS).items() if value is None}
+    assert missing == {"model", "coder", "supervisor", "sandbox"}
     assert validate_options(DEFAULTS, HERE) == DEFAULTS
 
 
@@ -169,6 +186,8 @@ def test_defaults_are_complete_but_for_models() -> None:
         {"supervision": "full", "approve": "person"},
         {"max_attempts": 1, "timeout": 0.5},
         {"timeout": 10},
+        *({"sandbox": sandbox} for sandbox in SANDBOXES),
+        {"readable": ("/cvmfs/atlas.cern.ch", "/opt/calib/v1.json")},
     ],
 )
 def test_sound_options_stay_as_they_are(options: dict[str, Any]) -> None:
@@ -200,6 +219,21 @@ def test_sound_options_stay_as_they_are(options: dict[str, Any]) -> None:
         ({"timeout": float("inf")}, "not inf."),
         ({"timeout": "1h"}, "not '1h'."),
         ({"timeout": True}, "not True."),
+        ({"sandbox": "bubblewrap"}, "`sandbox` has to be one of auto, bwrap, bwrap-hostproc, landlock, none, not 'bub"),
+        ({"sandbox": "landlok"}, "not 'landlok'. Did you mean 'landlock'?"),
+        ({"sandbox": False}, "not False."),
+        ({"sandbox": ["none"]}, r"not \['none'\]."),
+        ({"readable": 3}, "`readable` has to be a list of paths, not int."),
+        ({"readable": None}, "not NoneType."),
+        ({"readable": {"/a": 1}}, "not dict."),
+        ({"readable": b"/a"}, "not bytes."),
+        ({"readable": ["/a", 3]}, "`readable` has to be a list of paths; 3 is none."),
+        ({"readable": ["/a", None]}, "None is none."),
+        ({"readable": [b"/a"]}, "b'/a' is none."),
+        ({"readable": [""]}, "'' is none."),
+        ({"readable": [" "]}, "' ' is none."),
+        ({"readable": ["a\0b"]}, "is none."),
+        ({"readable": ["~nobody-of-this-name/x"]}, "`readable` names ~nobody-of-this-name/x: "),
     ],
 )
 def test_wrong_options_are_named_with_what_there_is(options: dict[str, Any], message: str) -> None:
@@ -226,3 +260,166 @@ def test_a_model_for_both_roles_takes_the_place_of_models_of_one_role_from_furth
     one = Options(coder="openai:near").over(run)
     assert (one.model, one.coder, one.supervisor) == (None, "openai:near", "openai:far")
     assert Options(model="openai:near").over(Options(supervisor="none")).supervisor == "none"
+
+
+# --- readable places ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a home, a project that is the working directory, and data beside them."""
+    for name in ("people/me", "work/project/calib", "work/data"):
+        (tmp_path / name).mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(tmp_path / "people/me"))
+    monkeypatch.chdir(tmp_path / "work/project")
+    return tmp_path
+
+
+def test_readable_places_are_relative_to_whoever_names_them(places: Path) -> None:
+    named: Any = ["calib/", Path("../data"), "/cvmfs//x/../y", "~/calib", "../data", "//cvmfs/y"]
+    found = validate_options(Options(readable=named), places / "work/project/rules")
+    assert found.readable == (
+        f"{places}/work/project/rules/calib", f"{places}/work/project/data", "/cvmfs/y", f"{places}/people/me/calib",
+    )  # fmt: skip
+    assert validate_options(found, HERE) == found
+    one: Any = "calib"
+    assert validate_options(Options(readable=one), places).readable == (f"{places}/calib",)
+
+
+@pytest.mark.parametrize(
+    ("place", "what"),
+    [
+        ("/", "working directory"),
+        ("//", "working directory"),
+        ("/../.", "working directory"),
+        (".", "working directory"),
+        ("calib/..", "working directory"),
+        ("..", "working directory"),
+        ("../../people", "home directory"),
+        ("~", "home directory"),
+        ("~/", "home directory"),
+        ("link-to-root", "working directory"),
+        ("link-to-project", "working directory"),
+        ("link-to-people", "home directory"),
+        ("link-to-people/me", "home directory"),
+        ("/proc", "other processes"),
+        ("/proc/self/environ", "other processes"),
+        ("/sys/fs", "other processes"),
+        ("/dev/shm", "other processes"),
+    ],
+)
+def test_places_that_would_show_everything(places: Path, place: str, what: str) -> None:
+    project = places / "work/project"
+    for name, target in {"root": Path("/"), "project": project, "people": places / "people"}.items():
+        (project / f"link-to-{name}").symlink_to(target)
+    with pytest.raises(ConfigError, match=rf"`readable` must not hold .*{what}"):
+        validate_options(Options(readable=(place,)), project)
+    made = Options(readable=(os.path.normpath(project / Path(place).expanduser()),))
+    with pytest.raises(ConfigError, match="`readable` must not hold"):
+        check_readable(made)
+
+
+def test_the_home_of_the_account_counts_whatever_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    account = pwd.getpwuid(os.getuid()).pw_dir
+    for home in ("", "relative", "/nowhere"):
+        monkeypatch.setenv("HOME", home)
+        with pytest.raises(ConfigError, match="must not hold"):
+            validate_options(Options(readable=(account,)), HERE)
+
+
+def test_what_is_beside_the_project_may_be_read(places: Path) -> None:
+    for place in ("calib", "../data", "~/calib", "/cvmfs/atlas.cern.ch", "/opt"):
+        validate_options(Options(readable=(place,)), places / "work/project")
+
+
+def test_places_have_to_exist_when_a_script_runs(places: Path) -> None:
+    there = validate_options(Options(readable=("calib", "../data")), Path.cwd())
+    check_readable(there)
+    gone = validate_options(Options(readable=("calib", "missing")), Path.cwd())
+    with pytest.raises(ConfigError, match=r"`readable` names .*/work/project/missing, which does not exist\."):
+        check_readable(gone)
+    (places / "work/project/calib").rmdir()
+    (places / "work/project/calib").symlink_to("/")
+    with pytest.raises(ConfigError, match="must not hold"):
+        check_readable(there)
+
+
+# --- what the person said in the environment ------------------------------------------------------------------------
+
+
+def said(monkeypatch: pytest.MonkeyPatch, sandbox: str = "", readable: str = "") -> None:
+    monkeypatch.setattr(config, "_AT_START", {SANDBOX_VARIABLE: sandbox, READABLE_VARIABLE: readable})
+
+
+@pytest.mark.parametrize("environment", ["", "landlock", "none"])
+@pytest.mark.parametrize("run", [None, "bwrap", "none", "auto"])
+@pytest.mark.parametrize("rule", [None, "bwrap-hostproc", "auto"])
+def test_rule_before_run_before_environment(
+    monkeypatch: pytest.MonkeyPatch, rule: str | None, run: str | None, environment: str
+) -> None:
+    said(monkeypatch, environment)
+    expected = rule or run or environment or "auto"
+    assert chosen_sandbox(Options(sandbox=rule), Options(sandbox=run)) == expected
+    # The same if somebody hands on what was put together already.
+    together = Options(sandbox=rule).over(Options(sandbox=run)).over(DEFAULTS)
+    assert chosen_sandbox(together, Options(sandbox=run)) == expected
+    assert for_children(Options(sandbox=run))[SANDBOX_VARIABLE] == (run or environment or "auto")
+
+
+@pytest.mark.parametrize(
+    ("sandbox", "readable", "message"),
+    [
+        ("nonne", "", "Environment variable LLMAGENT_SANDBOX: .* not 'nonne'. Did you mean 'none'?"),
+        ("1", "", "Environment variable LLMAGENT_SANDBOX: `sandbox` has to be one of auto"),
+        ("", "/opt:calib", "Environment variable LLMAGENT_READABLE: `readable` has to be absolute here, not 'calib'."),
+        ("", "/", "Environment variable LLMAGENT_READABLE: `readable` must not hold /: "),
+    ],
+)
+def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch, sandbox: str, readable: str, message: str) -> None:
+    said(monkeypatch, sandbox, readable)
+    for action in (persons_choices, lambda: chosen_sandbox(Options(), Options())):
+        with pytest.raises(ConfigError, match=message.replace("?", r"\?")):
+            action()
+
+
+def test_places_from_the_environment_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    said(monkeypatch, readable="/opt/a::/opt/b/../c:")
+    assert persons_choices() == Options(readable=("/opt/a", "/opt/c"))
+    assert for_children(Options(readable=("/opt/z",)))[READABLE_VARIABLE] == "/opt/z:/opt/a::/opt/b/../c:"
+
+
+def test_children_are_told_what_the_person_chose(monkeypatch: pytest.MonkeyPatch) -> None:
+    said(monkeypatch, "nonne", "calib")
+    # Wrong, but a workflow without agent rules has nothing to do with it.
+    assert for_children(Options()) == {SANDBOX_VARIABLE: "nonne", READABLE_VARIABLE: "calib"}
+    said(monkeypatch)
+    monkeypatch.setenv(SANDBOX_VARIABLE, "none")  # as a Snakefile may
+    assert for_children(Options()) == {SANDBOX_VARIABLE: AUTO, READABLE_VARIABLE: ""}
+    assert chosen_sandbox(Options(), Options()) == AUTO
+
+
+# --- settings of a run ----------------------------------------------------------------------------------------------
+
+
+def test_settings_become_options(places: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said(monkeypatch, "landlock", "/opt/person")
+    given = ExecutorSettings(sandbox="bwrap", readable=["calib", "/opt/run"], model="openai:a", timeout=3.0)
+    assert run_options(given) == Options(
+        sandbox="bwrap", readable=(str(places / "work/project/calib"), "/opt/run", "/opt/person"), model="openai:a",
+        timeout=3.0,
+    )  # fmt: skip
+    person = Options(sandbox="landlock", readable=("/opt/person",))
+    assert run_options(ExecutorSettings()) == run_options(None) == run_options(object()) == person
+    one: Any = "calib"
+    assert run_options(ExecutorSettings(readable=one)).readable[0] == str(places / "work/project/calib")
+    nothing: Any = None
+    assert run_options(ExecutorSettings(readable=nothing)) == person
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [({"readable": ["/"]}, "must not hold /"), ({"readable": [3]}, "3 is none"), ({"sandbox": "x"}, "one of auto")],
+)
+def test_wrong_settings_through_the_interface_of_snakemake(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(WorkflowError, match=message):
+        ExecutorSettings(**settings)

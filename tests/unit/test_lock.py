@@ -25,6 +25,8 @@ from snakemake_executor_plugin_llmagent.lock import (
     freeze,
     lock_path,
     read_lock,
+    run_record,
+    sandbox_record,
     status,
     write_atomically,
     write_lock,
@@ -68,6 +70,8 @@ VALUES = st.recursive(
     max_leaves=6,
 )
 TEXTS = st.dictionaries(ODD, ODD, max_size=3)
+AMOUNTS = st.one_of(st.integers(0, 10**12), st.floats(0, 1e15))
+LIMITS = st.dictionaries(st.sampled_from(["seconds", "memory", "log"]), st.one_of(st.none(), AMOUNTS))
 
 
 @settings(max_examples=60)
@@ -85,7 +89,21 @@ TEXTS = st.dictionaries(ODD, ODD, max_size=3)
         usage=st.dictionaries(ODD, st.integers(0), max_size=2),
         python=ODD,
         packages=TEXTS,
-        sandbox=ODD,
+        sandbox=st.one_of(
+            st.just({}),
+            ODD.map(lambda backend: {"backend": backend}),
+            st.builds(sandbox_record, backend=ODD, landlock=st.one_of(st.none(), st.integers(1, 9)), limits=LIMITS),
+        ),
+        run=st.one_of(
+            st.just({}),
+            st.builds(
+                run_record,
+                seconds=AMOUNTS,
+                cpu_seconds=AMOUNTS,
+                peak_memory=AMOUNTS,
+                opened=st.dictionaries(ODD, st.one_of(st.none(), st.booleans()), max_size=4),
+            ),
+        ),
         checks=TEXTS,
         review=st.one_of(st.none(), TEXTS),
         decisions=st.lists(st.dictionaries(ODD, VALUES, max_size=2), max_size=2).map(tuple),
@@ -157,6 +175,13 @@ def written(data: bytes) -> Callable[[Path], None]:
         (edited(lambda record: record.update(approval="me")), "of a wrong type: approval"),
         (edited(lambda record: record.update(decisions=3)), "of a wrong type: decisions"),
         (edited(lambda record: record.update(usage=None)), "of a wrong type: usage"),
+        (edited(lambda record: record.update(sandbox=3)), "of a wrong type: sandbox\\."),
+        (edited(lambda record: record.update(sandbox=None)), "of a wrong type: sandbox\\."),
+        (edited(lambda record: record["sandbox"].update(kernel="6.1")), "of a wrong type: sandbox.kernel"),
+        (edited(lambda record: record["sandbox"].update(landlock="7")), "of a wrong type: sandbox.landlock"),
+        (edited(lambda record: record.update(run="well")), "of a wrong type: run\\."),
+        (edited(lambda record: record["run"].update(opened="in.csv")), "of a wrong type: run.opened"),
+        (edited(lambda record: record["run"].update({1: 2, "seconds": None})), "of a wrong type: run.1, run.seconds"),
         (written(b"version: 1\ncreated: 2025-99-99\n"), "is not valid YAML"),
     ],
 )
@@ -166,6 +191,32 @@ def test_a_broken_lock_is_an_error_with_a_way_out(script: Path, damage: Callable
         with pytest.raises(LockMismatch, match=message) as caught:
             action()
         assert str(lock_path(script)) in str(caught.value)
+
+
+@pytest.mark.parametrize(("text", "expected"), [("staged", {"backend": "staged"}), ("", {})])
+def test_the_first_locks_name_their_sandbox_only(script: Path, text: str, expected: dict[str, str]) -> None:
+    edited(lambda record: (record.update(sandbox=text), record.pop("run")))(lock_path(script))
+    found = read_lock(lock_path(script))
+    assert found is not None
+    assert (found.sandbox, found.run) == (expected, {})
+    write_lock(lock_path(script), found)
+    assert read_lock(lock_path(script)) == found
+
+
+def test_evidence_is_short_and_round() -> None:
+    opened = {f"in_{number}.root": True for number in range(locks.MOST_LISTED + 7)} | {"a.csv": False, "b.csv": None}
+    record = run_record(seconds=12.34567, cpu_seconds=45.6789, peak_memory=1_234_567_890, opened=opened)
+    assert (record["seconds"], record["cpu_seconds"], record["peak_memory_mb"]) == (12.35, 45.68, 1235)
+    assert record["not_opened"] == ["a.csv"]
+    assert len(record["opened"]) == locks.MOST_LISTED + 1
+    assert record["opened"][-1] == "… 7 more"
+    assert run_record(seconds=1, cpu_seconds=1, peak_memory=0, opened={"a": True})["opened"] == ["a"]
+
+
+def test_a_kernel_without_landlock_is_null() -> None:
+    assert sandbox_record("bwrap", 0, {"memory": None}) == {
+        "backend": "bwrap", "landlock": None, "limits": {"memory": None},
+    }  # fmt: skip
 
 
 # --- states ---------------------------------------------------------------------------------------------------------

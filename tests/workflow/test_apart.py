@@ -35,7 +35,8 @@ def test_finished_results_and_frozen_scripts_are_not_open_to_candidates(project:
     spoils = [READ + touch.format(name) + COPY for name in ("side.txt", "agents/old.py", "agents/old.lock.yaml")]
     with ScriptedModel(team(COPY, *spoils, READ + COPY)) as server:
         project.uses(server)
-        done = project.run("--llmagent-max-attempts", "5", cores=1)
+        # In a sandbox nothing is changed: the next test. Without, what was changed is noticed.
+        done = project.run("--llmagent-max-attempts", "5", "--llmagent-sandbox", "none", cores=1)
     assert done, done.output
     found = [event["findings"] for event in project.events("new") if event["event"] == "attempt"]
     assert [[finding["check"] for finding in findings] for findings in found] == [["project.changed"]] * 3 + [[]], found

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.loopback import ScriptedModel
 from tests.workflow.project import Project
 from tests.workflow.scripts import by_rule, rule_of
@@ -184,6 +186,109 @@ def test_spellings(project: Project) -> None:
     assert seen["params"] == []
     assert seen["output"] == [[None, "out/filed.json"]]
     assert "check.checks/own.py:named: passed" in project.read("agents/filed.lock.yaml")
+
+
+CONFINED = """
+import json, os
+os.environ["LLMAGENT_SANDBOX"] = os.environ["LLMAGENT_READABLE"] = "none"
+
+include: "rules/part.smk"
+
+rule open:
+    output: "open.json"
+    agent: "write"
+
+rule chosen:
+    output: "chosen.json"
+    agent: "write", sandbox="landlock", readable=["calib/", "/opt/../opt/data"]
+
+use rule chosen as inherited with:
+    output: "inherited.json"
+
+from snakemake_executor_plugin_llmagent.config import Options, chosen_sandbox
+rules_of = {rule.name: rule.ruleinfo.agent for rule in workflow.rules}
+with open("seen.json", "w") as handle:
+    json.dump({
+        name: [chosen_sandbox(agent.options, Options()), agent.options.readable, agent.spec.digest]
+        for name, agent in rules_of.items()
+    }, handle)
+"""
+
+
+def test_what_confines_rules(project: Project) -> None:
+    """What a Snakefile puts into the environment comes too late; what the person put there holds for other rules."""
+    project.snakefile(CONFINED)
+    project.write(
+        "rules/part.smk",
+        """
+        rule part:
+            output: "part.json"
+            agent: "write", sandbox="auto", readable="calib"
+    """,
+    )
+    assert project.snakemake("--list")
+    seen = project.json("seen.json")
+    digests = {name: values.pop() for name, values in seen.items()}
+    calib = str(project / "calib")
+    assert seen == {
+        "open": ["auto", []],
+        "part": ["auto", [str(project / "rules/calib")]],
+        "chosen": ["landlock", [calib, "/opt/data"]],
+        "inherited": ["landlock", [calib, "/opt/data"]],
+    }
+    assert len(set(digests.values())) == 1, "none of it is what the rule asks for"
+    project.env |= {"LLMAGENT_SANDBOX": "none", "LLMAGENT_READABLE": "/opt/more"}
+    assert project.snakemake("--list")
+    assert {name: values[0] for name, values in project.json("seen.json").items()} == {
+        "open": "none", "part": "auto", "chosen": "landlock", "inherited": "landlock",
+    }  # fmt: skip
+
+
+SETTINGS = """
+import json
+from snakemake_executor_plugin_llmagent.host.settings import run_options
+
+def note(path):
+    chosen = run_options(workflow.executor_settings)
+    with open(path, "w") as handle:
+        json.dump([chosen.sandbox, chosen.readable], handle)
+
+onstart:
+    note("start.json")
+
+rule r:
+    output: "r.json"
+    agent: "write"
+
+rule child:
+    output: "child.json"
+    run:
+        note(output[0])
+"""
+GIVEN = {
+    "command line": "--llmagent-sandbox landlock --llmagent-readable calib /opt/x/../data --executor llmagent",
+    "profile": "executor: llmagent\nllmagent-sandbox: landlock\nllmagent-readable: [calib, /opt/data]\n",
+    "one in a profile": "executor: llmagent\nllmagent-sandbox: landlock\nllmagent-readable: calib\n",
+    "environment": "",
+}
+
+
+@pytest.mark.parametrize("how", GIVEN)
+def test_settings_of_a_run(project: Project, how: str) -> None:
+    """They are relative to where Snakemake was started, and hold in Snakemakes that this one starts too."""
+    project.snakefile(SETTINGS, "elsewhere/Snakefile")
+    calib = str(project / "calib")
+    arguments = GIVEN[how].split()
+    if "profile" in how:
+        project.write("profile/config.yaml", GIVEN[how])
+        arguments = ["--profile", "profile"]
+    elif how == "environment":
+        project.env |= {"LLMAGENT_SANDBOX": "landlock", "LLMAGENT_READABLE": f"{calib}:/opt/data"}
+    done = project.snakemake("child.json", "--directory", "elsewhere", "-s", "elsewhere/Snakefile", *arguments)
+    assert done, done.output
+    expected = ["landlock", [calib] if how == "one in a profile" else [calib, "/opt/data"]]
+    assert project.json("elsewhere/start.json") == expected
+    assert project.json("elsewhere/child.json") == expected
 
 
 MODULES = """

@@ -61,6 +61,19 @@ CASES = {
     "check of wrong form": ('"sum x", checks=["positive"]', "'positive' is not of the form 'path.py:function'"),
     "broken check": ('"sum x", checks=["checks/broken.py:f"]', "not valid Python"),
     "checks as number": ('"sum x", checks=3', "`checks` has to be a list of strings"),
+    "no sandbox": ('"sum x", sandbox="none"', "Rule total: a rule cannot switch the sandbox off. Only the person who"),
+    "unknown sandbox": (
+        '"sum x", sandbox="landlok"',
+        "`sandbox` has to be one of auto, bwrap, bwrap-hostproc, landlock",
+    ),
+    "sandbox as flag": ('"sum x", sandbox=False', "`sandbox` has to be one of auto, bwrap"),
+    "readable as number": ('"sum x", readable=3', "`readable` has to be a list of paths, not int"),
+    "readable with number": ('"sum x", readable=["a", 3]', "`readable` has to be a list of paths; 3 is none"),
+    "everything readable": ('"sum x", readable=["/"]', "`readable` must not hold /: your working directory lies there"),
+    "project readable": ('"sum x", readable="."', "your working directory lies there, and a script could read all of"),
+    "beside readable": ('"sum x", readable=[".."]', "your working directory lies there"),
+    "home readable": ('"sum x", readable=["in.csv", "~"]', "your home directory lies there"),
+    "processes readable": ('"sum x", readable="/proc/self"', "it shows other processes and devices, not data"),
 }
 
 
@@ -253,7 +266,13 @@ def test_llmagent_says_the_same(project: Project) -> None:
     assert not unclear(1, done.output, str(project / "Snakefile"), LINE, "Did you mean `max_attempts`?")
 
 
-@pytest.mark.parametrize("setting", ["--llmagent-model=gpt-5", "--llmagent-timeout=-1", "--llmagent-max-attempts=0"])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "--llmagent-model=gpt-5", "--llmagent-timeout=-1", "--llmagent-max-attempts=0", "--llmagent-readable=/",
+        "--llmagent-readable=.",
+    ],
+)  # fmt: skip
 def test_wrong_settings(project: Project, setting: str) -> None:
     project.snakefile(RULE.replace("AGENT", '"sum x"'))
     ((status, output),) = repeat(
@@ -262,6 +281,29 @@ def test_wrong_settings(project: Project, setting: str) -> None:
     assert status == 1
     assert "Settings of --executor llmagent" in output
     assert "Traceback" not in output
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "text"),
+    [
+        ("LLMAGENT_SANDBOX", "nonne", "Environment variable LLMAGENT_SANDBOX: `sandbox` has to be one of auto"),
+        ("LLMAGENT_READABLE", "calib", "Environment variable LLMAGENT_READABLE: `readable` has to be absolute here"),
+    ],
+)
+def test_wrong_variables(project: Project, variable: str, value: str, text: str) -> None:
+    project.snakefile(RULE.replace("AGENT", '"sum x"'))
+    project.env[variable] = value
+    done = project.snakemake(cores=1)
+    assert not unclear(done.returncode, done.output, str(project / "Snakefile"), LINE, text)
+    assert not list(project.root.glob("*.txt"))
+    project.snakefile("rule other:\n    output: 'other.txt'\n    shell: 'touch {output}'\n")
+    assert project.snakemake(cores=1), "a workflow without agent rules has nothing to do with it"
+
+
+def test_unknown_sandbox_on_the_command_line(project: Project) -> None:
+    project.snakefile(RULE.replace("AGENT", '"sum x"'))
+    done = project.snakemake("--executor", "llmagent", "--llmagent-sandbox", "nonne")
+    assert done.returncode != 0 and "invalid choice: 'nonne'" in done.output and "Traceback" not in done.output
 
 
 def test_valid_snakefile_in_every_mode(project: Project) -> None:

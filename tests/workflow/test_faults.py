@@ -467,7 +467,7 @@ def test_a_job_overtaken_by_a_repair_runs_again(table: Project) -> None:
         rule total:
             input: "{kind}.csv"
             output: "{kind}.json"
-            params: pace=lambda wildcards: f"{wildcards.kind}.pace"
+            params: pace=lambda wildcards: f"{workflow.basedir}/{wildcards.kind}.pace"
             agent: "sum column x of {kind}"
         """
     )
@@ -489,7 +489,8 @@ def test_a_job_overtaken_by_a_repair_runs_again(table: Project) -> None:
         pace = table.write("slow.pace", "")
         before = table.read("agents/total.py")
         process = table.start(
-            "--executor", "llmagent", "--llmagent-model", "openai:scripted", "--cores", "2", "slow.json", "odd.json"
+            "--executor", "llmagent", "--llmagent-model", "openai:scripted", "--llmagent-sandbox", "none",
+            "--cores", "2", "slow.json", "odd.json",
         )  # fmt: skip
         try:
             wait_for(lambda: table.read("agents/total.py") != before or process.poll() is not None, "the repair", 20)

@@ -31,8 +31,8 @@ beside = Path(workflow.basedir).parent
 rule total:
     input: "in.csv"
     output: "out.json"
-    params: slow=str(beside / "slow"), started=str(beside / "started")
-    agent: "sum column x"
+    params: slow=str(beside / "signs" / "slow"), started=str(beside / "started")
+    agent: "sum column x", readable=[str(beside / "signs")]
 """
 # Once there is a file `slow`, it writes half of its output and stays, with a child that hears no signal.
 SCRIPT = """
@@ -45,7 +45,7 @@ with open(snakemake.output[0], "w") as handle:
         handle.flush()
         deaf = "for number in (1, 2, 15): signal.signal(number, signal.SIG_IGN)"
         code = f"import signal, sys, time\\n{deaf}\\nopen(sys.argv[1], 'w').close()\\ntime.sleep(120)"
-        subprocess.Popen([sys.executable, "-c", code, snakemake.params.started], start_new_session=True)
+        subprocess.Popen([sys.executable, "-c", code, os.path.abspath("started")], start_new_session=True)
         time.sleep(120)
     json.dump({"total": total}, handle)
 """
@@ -68,6 +68,7 @@ def begin(project: Project, *arguments: str) -> subprocess.Popen[str]:
 
 def new_project(root: Path, server: ScriptedModel) -> Project:
     (root / "project").mkdir(parents=True)
+    (root / "signs").mkdir()
     project = Project(root / "project")
     project.snakefile(SNAKEFILE)
     project.write("in.csv", "x,y\n1,2\n3,4\n")
@@ -93,6 +94,11 @@ def interrupt(project: Project, send: Callable[[int], None], started: Callable[[
     assert all(".snakemake/scripts/" in rest[:200] for rest in output.split("Traceback")[1:]), output
     assert seconds < ENDS_WITHIN, output
     return seconds
+
+
+def script_runs(project: Project) -> bool:
+    """Whether a script has come so far that its child is deaf."""
+    return any((project.root / ".snakemake/llmagent/stages").rglob("started"))
 
 
 def all_signals(projects: dict[str, Project], started: Callable[[Project], object]) -> None:
@@ -127,8 +133,8 @@ def test_while_a_trial_runs(tmp_path: Path) -> None:
     with ScriptedModel(team(SCRIPT)) as server:
         projects = {name: new_project(tmp_path / name, server) for name in SIGNALS}
         for project in projects.values():
-            (project.root.parent / "slow").touch()
-        all_signals(projects, lambda project: (project.root.parent / "started").exists())
+            (project.root.parent / "signs/slow").touch()
+        all_signals(projects, script_runs)
     assert not [path for project in projects.values() for path in project.root.glob("agents/*")]
 
 
@@ -141,10 +147,11 @@ def test_while_a_frozen_script_runs(tmp_path: Path) -> None:
         projects = {}
         for name in SIGNALS:
             shutil.copytree(first.root, tmp_path / name / "project")
-            (tmp_path / name / "slow").touch()
+            (tmp_path / name / "signs").mkdir()
+            (tmp_path / name / "signs/slow").touch()
             projects[name] = Project(tmp_path / name / "project", dict(first.env))
         asked = len(server.requests)
-        all_signals(projects, lambda project: (project.root.parent / "started").exists())
+        all_signals(projects, script_runs)
         assert len(server.requests) == asked, "a script that was interrupted is not one to repair"
 
 
@@ -270,17 +277,17 @@ def test_killed_while_a_script_runs(tmp_path: Path, frozen: bool) -> None:
             done = project.run()
             assert done, done.output
             (project / "out.json").unlink()
-        (tmp_path / "slow").touch()
+        (tmp_path / "signs/slow").touch()
         process = begin(project)
         try:
-            wait_for(lambda: (tmp_path / "started").exists() or process.poll() is not None, "the script runs")
+            wait_for(lambda: script_runs(project) or process.poll() is not None, "the script runs")
             assert len(processes_of(project.root)) >= 3
             process.kill()
             process.wait()
             assert seconds_until_gone(project.root) < ENDS_WITHIN
         finally:
             end(process)
-        (tmp_path / "slow").unlink()
+        (tmp_path / "signs/slow").unlink()
         locked = project.run("--rerun-incomplete")
         assert not locked and "--unlock" in locked.output
         assert project.snakemake("--unlock")

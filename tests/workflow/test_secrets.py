@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from snakemake_executor_plugin_llmagent.config import WITHHELD
 from tests.loopback import CANARY, Asked, ScriptedModel
 from tests.workflow.project import APPROVE, Project, fenced, team
 
@@ -156,3 +157,68 @@ def test_key_file(table: Project, tmp_path: Path) -> None:
         assert done, done.output
         assert server.requests[0].headers["authorization"] == f"Bearer {CANARY}"
     assert leaks(table) == []
+
+
+OPAQUE = "a-text-that-only-the-grid-knows"
+LOOKING = """
+import json
+found = {"config": snakemake.config, "params": dict(snakemake.params.items()), "first": snakemake.params[0]}
+json.dump({**found, "x": open(snakemake.input[0]).read()}, open(snakemake.output[0], "w"))
+"""
+GUARDED = """
+import os
+configfile: "config.yaml"
+envvars: "GRID_STRING", "TMPDIR"
+config["copied"] = os.environ["OPENAI_API_KEY"]
+rule agent:
+    input: "in.csv"
+    output: "agent.json"
+    params: os.environ["GRID_STRING"], cut=config["cut"], accessKey="AKIA0", deep={"password": "hunter2", "n": [1]}
+    agent: "store config and params"
+rule script:
+    input: "in.csv"
+    output: "script.json"
+    params: os.environ["GRID_STRING"], cut=config["cut"], accessKey="AKIA0", deep={"password": "hunter2", "n": [1]}
+    script: "scripts/looking.py"
+"""
+
+
+def test_secrets_of_config_and_params(project: Project) -> None:
+    """A script of a model is given a mark in their place, and so is the model; a script of a person gets them."""
+    project.snakefile(GUARDED)
+    project.write("in.csv", "x\n1\n")
+    project.write("scripts/looking.py", LOOKING)
+    project.write(
+        "config.yaml", f"cut: 25\nservice:\n  api_key: AKIA0\n  url: https://me:{OPAQUE}@grid\n  max_tokens: 3\n"
+    )
+    project.env |= {"GRID_STRING": OPAQUE, "TMPDIR": "/tmp"}
+    secrets = (CANARY, OPAQUE, "AKIA0", "hunter2")
+    expected = {
+        "config": {
+            "cut": 25, "service": {"api_key": WITHHELD, "url": WITHHELD, "max_tokens": 3}, "copied": WITHHELD,
+        },
+        "params": {"cut": 25, "accessKey": WITHHELD, "deep": {"password": WITHHELD, "n": [1]}},
+        "first": WITHHELD,
+        "x": "x\n1\n",
+    }  # fmt: skip
+    with ScriptedModel(team(LOOKING)) as server:
+        project.uses(server)
+        trial = project.run("agent.json", "script.json")
+        assert trial, trial.output
+        asked = [request.text for request in server.requests]
+        assert project.json("agent.json") == expected
+        told = project.read("script.json")
+        assert all(secret in told for secret in secrets)
+        (project / "agent.json").unlink()
+        frozen = project.run("agent.json")  # the key has left the environment by then
+        assert frozen and project.json("agent.json") == expected, frozen.output
+        assert len(asked) == len(server.requests)
+    (project / "agent.json").unlink()
+    plain = project.snakemake("agent.json")
+    assert plain and project.json("agent.json") == expected, plain.output
+    assert all(secret not in text for secret in secrets for text in asked)
+    assert any("snakemake.params.accessKey = '[withheld]'" in text for text in asked)
+    kept = [*(project / ".snakemake/llmagent").rglob("*"), *(project / "agents").iterdir()]
+    texts = [path.read_text(errors="replace") for path in kept if path.is_file()]
+    assert len(texts) > 5
+    assert all(secret not in text for secret in secrets for text in texts)

@@ -51,6 +51,21 @@ def pipe_inside(place: Path) -> None:
     os.mkfifo(place / "pipe")
 
 
+def hard_linked(place: Path) -> None:
+    (place.parent / "secret").write_text("1")
+    place.hardlink_to(place.parent / "secret")
+
+
+def hard_linked_inside(place: Path) -> None:
+    filled(place)
+    hard_linked(place / "b.txt")
+
+
+def closed(place: Path) -> None:
+    place.write_text("1")
+    place.chmod(0)
+
+
 def linked_to(target: str) -> Callable[[Path], None]:
     return lambda place: place.symlink_to(target)
 
@@ -65,6 +80,8 @@ def linked_to(target: str) -> Callable[[Path], None]:
         (FILE, linked_to("nowhere"), ["output.not_regular"]),
         (FILE, linked_to("fit.txt"), ["output.not_regular"]),
         (FILE, pipe, ["output.not_regular"]),
+        (FILE, hard_linked, ["output.not_regular"]),
+        (FILE, closed, ["output.not_regular"]),
         (FILE, filled, ["output.not_file"]),
         (FOLDER, filled, []),
         (FOLDER, nothing, ["output.missing"]),
@@ -73,6 +90,7 @@ def linked_to(target: str) -> Callable[[Path], None]:
         (FOLDER, linked_to("/etc"), ["output.not_regular"]),
         (FOLDER, linked_inside, ["output.not_regular"]),
         (FOLDER, pipe_inside, ["output.not_regular"]),
+        (FOLDER, hard_linked_inside, ["output.not_regular"]),
     ],
 )
 def test_outputs(stage: Path, item: Item, make: Callable[[Path], object], expected: list[str]) -> None:
@@ -86,6 +104,32 @@ def test_a_link_is_named_as_one(stage: Path) -> None:
     (stage / "fit.txt").symlink_to("/etc/passwd")
     (finding,) = outputs_written(a_trial(stage, outputs=[FILE]))
     assert "fit.txt is a symbolic link; write a regular file" in finding.message
+
+
+@pytest.mark.parametrize("name", ["secret", "missing", ""])
+def test_a_directory_on_the_way_that_became_a_link(stage: Path, tmp_path: Path, name: str) -> None:
+    """What lies behind it is not the script's, and is not looked at."""
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "secret").write_text("1")
+    (stage / "results").symlink_to(tmp_path / "results")
+    item = Item(name="fit", path=f"results/{name or 'deep/er'}")
+    (finding,) = outputs_written(a_trial(stage, outputs=[item]))
+    assert finding.check == "output.not_regular"
+    assert "cannot be taken: results is a symbolic link; leave the directories" in finding.message
+
+
+def test_several_names_are_told(stage: Path) -> None:
+    hard_linked(stage / "fit.txt")
+    (finding,) = outputs_written(a_trial(stage, outputs=[FILE]))
+    assert "fit.txt has 2 names (hard links); write a file of its own." in finding.message
+
+
+def test_odd_names_are_shown_harmless(stage: Path) -> None:
+    filled(stage / "plots")
+    (stage / "plots" / "\x1b[2J\n\udcff").symlink_to("/etc/passwd")
+    (finding,) = outputs_written(a_trial(stage, outputs=[FOLDER]))
+    assert "plots/\\x1b[2J \\udcff is a symbolic link" in finding.message
+    assert finding.message.isprintable()
 
 
 def test_what_was_written_instead_is_told(stage: Path) -> None:
@@ -262,6 +306,7 @@ def test_files_that_changed(stage: Path, changed: str, expected: str, severity: 
 
 
 def test_a_script_that_writes_into_the_project_is_caught(tmp_path: Path, make_sandbox: MakeSandbox) -> None:
+    """Where nothing keeps it from doing so."""
     project = tmp_path / "project"
     project.mkdir()
     (project / "data.txt").write_text("1")
@@ -273,7 +318,7 @@ def test_a_script_that_writes_into_the_project_is_caught(tmp_path: Path, make_sa
         f"open({str(project / 'config.yaml')!r}, 'a').write('b: 2')\n"
         "open(snakemake.output.fit, 'w').write('1')\n"
     )
-    layout, execution = make_sandbox().run(task, source, tmp_path / "stages" / "one")
+    layout, execution = make_sandbox(wanted="none").run(task, source, tmp_path / "stages" / "one")
     trial = a_trial(tmp_path, spec=a_spec(), job=task.job, source=source, layout=layout, execution=execution)
     findings = run_checks(file_checks(), trial)
     assert names(findings) == ["project.stray", "input.changed", "project.changed"]
@@ -296,6 +341,6 @@ def test_what_other_jobs_write_meanwhile_is_theirs(tmp_path: Path, make_sandbox:
     ):
         other.unlink(missing_ok=True)
         task = FileTask(a_job(project), sys.executable, bystanders)
-        layout, execution = make_sandbox().run(task, source, tmp_path / "stages" / str(number))
+        layout, execution = make_sandbox(wanted="none").run(task, source, tmp_path / "stages" / str(number))
         trial = a_trial(tmp_path, job=task.job, source=source, layout=layout, execution=execution)
         assert names(run_checks(file_checks(), trial)) == expected

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from pathlib import Path
@@ -7,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from snakemake_executor_plugin_llmagent.errors import Cancelled, SandboxUnavailable
-from snakemake_executor_plugin_llmagent.protocols import Ending, Execution, Item, Layout, Program
-from snakemake_executor_plugin_llmagent.sandbox import process
-from snakemake_executor_plugin_llmagent.sandbox.staged import LOG_CHARACTERS
+from snakemake_executor_plugin_llmagent.protocols import Access, Ending, Execution, Item, Layout, Program
+from snakemake_executor_plugin_llmagent.sandbox.confined import run_unconfined
+from snakemake_executor_plugin_llmagent.sandbox.printed import LOG_CHARACTERS
 from tests.unit.conftest import MakeSandbox
+from tests.unit.sandbox.support import need
 from tests.unit.support import FileTask, a_job
 
 
@@ -30,16 +32,95 @@ def stage(tmp_path: Path) -> Path:
 COPY = "open(snakemake.output.fit, 'w').write(open(snakemake.input.data).read())\n"
 
 
-def test_a_script_runs_in_an_empty_stage(task: FileTask, stage: Path, make_sandbox: MakeSandbox) -> None:
+KINDS = pytest.mark.parametrize("wanted", ["bwrap", "bwrap-hostproc", "landlock", "none"])
+
+
+@KINDS
+def test_a_script_runs_in_an_empty_stage(task: FileTask, stage: Path, make_sandbox: MakeSandbox, wanted: str) -> None:
+    need(wanted)
     source = "import os\nprint(sorted(os.listdir('.')), os.listdir('results'), os.getcwd())\n" + COPY
-    layout, execution = make_sandbox().run(task, source, stage)
+    layout, execution = make_sandbox(wanted=wanted).run(task, source, stage)
     assert execution.succeeded, execution.log
     assert execution.log.startswith("['data.txt', 'results'] []")
     assert (layout.stage, layout.inside(task.job.outputs[0]).read_text()) == (stage, "12345")
-    assert (execution.strays, execution.changed, execution.sandbox) == ((), (), "staged")
-    assert execution.access["data.txt"].opened is True
+    assert (execution.strays, execution.changed, execution.limit) == ((), (), "")
+    assert execution.access == {"data.txt": Access(opened=True, read=True)}
+    assert execution.sandbox.backend == wanted and (execution.sandbox.landlock > 0) == (wanted != "none")
+    assert execution.sandbox.limits["processes"] and execution.peak_memory > 1 << 20 and execution.cpu_seconds > 0
     assert [path.name for path in stage.parent.iterdir()] == ["one"]
     assert [path.name for path in task.job.workdir.iterdir() if path.name[0] != "."] == ["data.txt"]
+
+
+@KINDS
+def test_the_project_is_out_of_sight(task: FileTask, stage: Path, make_sandbox: MakeSandbox, wanted: str) -> None:
+    need(wanted)
+    for name in ("other.txt", "Snakefile"):
+        (task.job.workdir / name).write_text("secret")
+    source = (
+        f"import os\nfor name in ('other.txt', 'Snakefile'):\n    try:\n"
+        f"        print(open(os.path.join({str(task.job.workdir)!r}, name)).read())\n"
+        "    except OSError as error:\n        print('no')\n"
+    )
+    _, execution = make_sandbox(wanted=wanted).run(task, source, stage)
+    assert execution.log.split() == (["secret"] * 2 if wanted == "none" else ["no"] * 2)
+
+
+def test_what_the_person_lets_scripts_read(
+    task: FileTask, stage: Path, make_sandbox: MakeSandbox, tmp_path: Path
+) -> None:
+    (tmp_path / "calibration").mkdir()
+    (tmp_path / "calibration" / "jets.txt").write_text("1.02")
+    source = f"print(open({str(tmp_path / 'calibration' / 'jets.txt')!r}).read())"
+    assert make_sandbox(readable=(tmp_path / "calibration",)).run(task, source, stage)[1].log == "1.02\n"
+
+
+@pytest.mark.parametrize("wanted", ["landlock", "none"])
+def test_a_folder_for_temporary_files_where_snakemake_says(
+    task: FileTask, stage: Path, make_sandbox: MakeSandbox, tmp_path: Path, wanted: str
+) -> None:
+    need(wanted)
+    (tmp_path / "fast").mkdir()
+    job = a_job(task.job.workdir, resources={"tmpdir": str(tmp_path / "fast")})
+    source = "import tempfile; print(tempfile.mkdtemp())\n" + COPY
+    _, execution = make_sandbox(wanted=wanted).run(FileTask(job, sys.executable), source, stage)
+    assert execution.succeeded and execution.log.startswith(str(tmp_path / "fast" / "llmagent-"))
+    assert list((tmp_path / "fast").iterdir()) == []
+
+
+def test_what_a_rule_allows_ends_a_script(task: FileTask, stage: Path, make_sandbox: MakeSandbox) -> None:
+    job = a_job(task.job.workdir, resources={"mem_mb": 150, "disk_mb": 50})
+    source = "held = b'x' * 400_000_000\nimport time; time.sleep(60)\n"
+    execution = make_sandbox().run(FileTask(job, sys.executable), source, stage)[1]
+    assert execution.ending is Ending.MEMORY
+    assert "mem_mb=150" in execution.limit and not execution.succeeded
+
+
+def test_what_it_did_not_declare_is_told(task: FileTask, stage: Path, make_sandbox: MakeSandbox) -> None:
+    execution = make_sandbox().run(task, COPY + "open('stray.txt', 'w').close()\n", stage)[1]
+    assert execution.succeeded and execution.strays == ("stray.txt",)
+
+
+def test_without_walls_changes_elsewhere_are_seen(task: FileTask, stage: Path, make_sandbox: MakeSandbox) -> None:
+    (task.job.workdir / "other.txt").write_text("other")
+    source = f"open({str(task.job.workdir / 'other.txt')!r}, 'w').write('changed')\n" + COPY
+    execution = make_sandbox(wanted="none").run(task, source, stage)[1]
+    assert execution.changed == (str(task.job.workdir / "other.txt"),) or execution.changed == ("other.txt",)
+
+
+def test_a_program_of_the_persons_own(tmp_path: Path) -> None:
+    """A check of a rule: its whole environment, a limit of time, and nothing left."""
+    log = tmp_path / "log"
+
+    def run(source: str, seconds: float = 60.0) -> Ending:
+        return run_unconfined(
+            (sys.executable, "-c", source), directory=tmp_path, log=log, seconds=seconds, token="t",
+            environment={**os.environ, "MINE": "1"}, cancelled=threading.Event(),
+        )  # fmt: skip
+
+    assert run("import os; print(os.environ['MINE'], os.environ['PATH'], os.getcwd())") is Ending.EXIT
+    assert log.read_text() == f"1 {os.environ['PATH']} {tmp_path}\n"
+    assert run("import time; time.sleep(60)", seconds=0.5) is Ending.TIMEOUT
+    assert [path.name for path in tmp_path.iterdir()] == ["log"]
 
 
 def test_lines_and_places_are_as_the_author_knows_them(task: FileTask, stage: Path, make_sandbox: MakeSandbox) -> None:
@@ -122,7 +203,7 @@ def test_a_stage_that_is_not_empty_is_refused(task: FileTask, stage: Path, make_
 def test_a_python_that_is_not_there_is_not_the_scripts_fault(
     task: FileTask, stage: Path, make_sandbox: MakeSandbox
 ) -> None:
-    with pytest.raises(SandboxUnavailable, match="cannot start"):
+    with pytest.raises(SandboxUnavailable, match="there is no program"):
         make_sandbox().run(FileTask(task.job, "/no/such/python"), COPY, stage)
 
 
@@ -170,10 +251,9 @@ def test_thread_counts_of_the_job_reach_the_script(task: FileTask, stage: Path, 
         def program(self, source: str, layout: Layout) -> Program:
             program = super().program(source, layout)
             return Program(
-                text=program.text, command=program.command, lines_before=2, env={"OMP_NUM_THREADS": "3"}
+                text=program.text, python=program.python, lines_before=2, env={"OMP_NUM_THREADS": "3"}
             )  # fmt: skip
 
     source = "import os; print(os.environ['OMP_NUM_THREADS'])\n"
     execution: Execution = make_sandbox().run(Threaded(task.job, sys.executable), source, stage)[1]
     assert execution.log == "3\n"
-    assert process.LOG_LIMIT_BYTES > LOG_CHARACTERS
