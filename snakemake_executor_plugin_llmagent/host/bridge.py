@@ -14,6 +14,7 @@ from snakemake_executor_plugin_llmagent.errors import LockMismatch
 from snakemake_executor_plugin_llmagent.host.declared import DIGEST_PARAM, AgentRule
 from snakemake_executor_plugin_llmagent.host.withheld import params_without_secrets, secrets_of, without_secrets
 from snakemake_executor_plugin_llmagent.protocols import Item, Job, Layout, Program
+from snakemake_executor_plugin_llmagent.sandbox.confined import MODULES
 from snakemake_executor_plugin_llmagent.spec import Kind, State
 from snakemake_executor_plugin_llmagent.text import fenced, one_line
 
@@ -199,7 +200,14 @@ def _preamble(job: Any, script: Path, layout: Layout) -> str:
         bench_record=None, jobid=job.jobid, bench_iteration=None,
         cleanup_scripts=True, shadow_dir=None, is_local=False,
     )  # fmt: skip
-    return preamble
+    return preamble + with_modules(layout)
+
+
+def with_modules(layout: Layout) -> str:
+    """A line that lets a script import modules that the person has made readable; after all others."""
+    if layout.tmp is None:
+        return ""
+    return f"sys.path.append({str(layout.tmp / MODULES)!r})\n"
 
 
 def as_seen(files: Any, layout: Layout) -> Any:

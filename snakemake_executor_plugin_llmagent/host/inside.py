@@ -26,7 +26,7 @@ from snakemake_executor_plugin_llmagent.config import (
 )
 from snakemake_executor_plugin_llmagent.errors import Cancelled, SandboxUnavailable, ScriptEnded
 from snakemake_executor_plugin_llmagent.host import settings
-from snakemake_executor_plugin_llmagent.host.bridge import container_places, thread_variables
+from snakemake_executor_plugin_llmagent.host.bridge import container_places, thread_variables, with_modules
 from snakemake_executor_plugin_llmagent.host.declared import AgentRule
 from snakemake_executor_plugin_llmagent.protocols import Job, Layout
 from snakemake_executor_plugin_llmagent.sandbox import caches, confined, layout, limits
@@ -60,6 +60,13 @@ class AgentScript(PythonScript):  # type: ignore[misc]
     """Makes the order for a script; told the script, and whether an environment manager changes the environment."""
     order_file: Path
 
+    modules: str = ""
+    """A line that lets the script import modules of the person's."""
+
+    def get_preamble(self) -> str:
+        """Snakemake's lines before a script, and ours."""
+        return str(super().get_preamble()) + self.modules
+
     def _execute_cmd(self, cmd: str, **kwargs: Any) -> Any:
         if not kwargs.get("is_python_script"):
             return super()._execute_cmd(cmd, **kwargs)
@@ -88,7 +95,7 @@ def run_confined(workflow: Any, agent: AgentRule, job: Job, make: Callable[[Layo
             script = make(place.layout)
             container = container_places() if script.container_img is not None else None
             caches.prepare(ground.cache, place.tmp / "cache", ground.outer)
-            script.order_file = place.order
+            script.order_file, script.modules = place.order, with_modules(place.layout)
             script.order_for = partial(_order, ground, place, job, container)
             try:
                 script.evaluate()

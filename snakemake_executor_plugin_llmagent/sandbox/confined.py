@@ -8,7 +8,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +22,8 @@ from snakemake_executor_plugin_llmagent.sandbox.printed import Names, readable_l
 from snakemake_executor_plugin_llmagent.sandbox.walls import Walls, forget
 from snakemake_executor_plugin_llmagent.sandbox.warden import Warden
 
+MODULES = "modules"
+"""Folder below the script's own for temporary files where it finds modules of the person's."""
 ROOM_BYTES = 1 << 20
 """Where not even this much can be written, the disk is full [bytes]."""
 PROCESSES_OF_READERS = 128
@@ -145,6 +147,7 @@ def order(
         show: whether what it prints goes to the terminal too.
     """
     walls = ground.walls()
+    _offer_modules(ground, place)
     inputs = [(item.path, job.real(item)) for item in job.inputs]
     readable = [real for _, real in inputs]
     guarded = (ground.project, Path.home())
@@ -162,6 +165,16 @@ def order(
         environment=environment.wish(scratch=place.tmp / "cache", managed=managed, outer=ground.outer, added=added),
         watch=tuple(inputs), show=show,
     )  # fmt: skip
+
+
+def _offer_modules(ground: Ground, place: Room) -> None:
+    """Make Python modules and packages among what may be read importable: nobody can list the folders they lie in."""
+    folder = place.tmp / MODULES
+    folder.mkdir(exist_ok=True)
+    for real in ground.readable:
+        if real.suffix == ".py" or real.is_dir():
+            with suppress(FileExistsError):  # two of one name: the first counts, as on any search path
+                (folder / real.name).symlink_to(real)
 
 
 def told_to_read(ground: Ground, folder: Path, paths: Sequence[Path], seconds: float) -> Order:

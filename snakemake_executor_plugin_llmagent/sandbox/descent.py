@@ -7,7 +7,7 @@ import time
 
 _SIGKILL, _SIGSTOP = 9, 19
 _PAGE = os.sysconf("SC_PAGE_SIZE")
-_LOOK_AGAIN_SECONDS = 0.005
+_LOOK_AGAIN_SECONDS, _LOOK_AGAIN_LATER_SECONDS = 0.001, 0.01
 
 
 def descendants(root: int) -> list[int]:
@@ -146,19 +146,19 @@ def end_all(seconds: float = 10.0) -> int:
     """
     seen: set[int] = set()
     deadline = time.monotonic() + seconds
-    while True:
-        found = _descendants_by_table(os.getpid())
-        living = [pid for pid in found if not is_zombie(pid)]
+    pause = _LOOK_AGAIN_SECONDS
+    # Orphans become our children, so whoever has no child has no descendant.
+    while _collect():
+        living = [pid for pid in _descendants_by_table(os.getpid()) if not is_zombie(pid)]
         seen.update(living)
         for number in (_SIGSTOP, _SIGKILL):
             for pid in living:
                 _send(pid, number)
-        _collect()
-        if not found:
-            return len(seen)
         if time.monotonic() > deadline:
             raise TimeoutError(f"{len(living)} processes could not be ended")
-        time.sleep(_LOOK_AGAIN_SECONDS)
+        time.sleep(pause)
+        pause = min(2 * pause, _LOOK_AGAIN_LATER_SECONDS)
+    return len(seen)
 
 
 def _send(pid: int, number: int) -> None:
@@ -168,10 +168,11 @@ def _send(pid: int, number: int) -> None:
         pass  # gone, or the process of another user, started by a set-uid program outside of any wall
 
 
-def _collect() -> None:
-    """Take note of children that have ended."""
+def _collect() -> bool:
+    """Take note of children that have ended; whether there are others."""
     try:
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
     except ChildProcessError:
-        pass  # there are none
+        return False
+    return True

@@ -1,11 +1,15 @@
-"""What a supervisor is told, and what it tells: values on our side of two JSON files."""
+"""What a supervisor is told, and what it tells: values on our side of two files.
+
+The files are `marshal`'s: reading JSON would take the supervisor longer than all that it does with it. Nobody but us
+writes them; scripts cannot reach them. (A supervisor that is told in JSON answers in JSON.)
+"""
 
 from __future__ import annotations
 
-import json
+import marshal
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from snakemake_executor_plugin_llmagent.errors import SandboxUnavailable
@@ -73,7 +77,7 @@ class Order:
 
     def write(self, path: Path) -> None:
         """Write it where the supervisor reads it."""
-        path.write_text(json.dumps(asdict(self), default=str), encoding="utf-8")
+        path.write_bytes(marshal.dumps(_plain(asdict(self)), 2))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +115,15 @@ class Report:
     log_dropped: int = 0
 
 
+def _plain(value: Any) -> Any:
+    """A value without any type of ours: what every Python reads, also the one of a container."""
+    if isinstance(value, Mapping):
+        return {str(name): _plain(inner) for name, inner in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(inner) for inner in value]
+    return str(value) if isinstance(value, PurePath) else value
+
+
 def read_report(path: Path, otherwise: str) -> Report:
     """Read a report.
 
@@ -122,8 +135,8 @@ def read_report(path: Path, otherwise: str) -> Report:
         SandboxUnavailable: there is none, because the supervisor itself failed or was killed.
     """
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found: dict[str, Any] = marshal.loads(path.read_bytes())
+    except (OSError, ValueError, EOFError, TypeError):
         raise SandboxUnavailable(f"The sandbox ended without a report: {otherwise or 'it was killed'}.") from None
     limit = found["limit"]
     return Report(

@@ -8,14 +8,13 @@ stopped.
 
 from __future__ import annotations
 
-import json
+import marshal
 import os
 import resource
 import select
 import signal
 import sys
 import time
-from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_llmagent.sandbox import descent, kernel
 from snakemake_executor_plugin_llmagent.sandbox.guard import FAILED, STOPPED, STOPS, clear_away
@@ -24,6 +23,7 @@ from snakemake_executor_plugin_llmagent.sandbox.launch import Launch
 from snakemake_executor_plugin_llmagent.sandbox.output import Output
 from snakemake_executor_plugin_llmagent.sandbox.usage import usage
 
+TYPE_CHECKING = False  # as in `typing`, whose import would take 4 ms
 if TYPE_CHECKING:
     from typing import Any
 
@@ -221,9 +221,17 @@ class Supervisor:
             "log_dropped": self._output.dropped,
         }
         new = f"{self._order['report']}.new"
-        with open(new, "w", encoding="utf-8") as handle:
-            json.dump(self._report, handle)
+        with open(new, "wb") as handle:
+            handle.write(self._told())
         os.replace(new, self._order["report"])
+
+    def _told(self) -> bytes:
+        """The report in the form that the order had."""
+        if not self._order.get("json"):
+            return marshal.dumps(self._report, 2)
+        import json
+
+        return json.dumps(self._report).encode()
 
     def _status(self) -> int:
         ending, code = self._report["ending"], self._report["returncode"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from snakemake_executor_plugin_llmagent.sandbox import layout
 from snakemake_executor_plugin_llmagent.sandbox.limits import Limits, as_order
-from snakemake_executor_plugin_llmagent.sandbox.order import Order, Wish
+from snakemake_executor_plugin_llmagent.sandbox.order import Order, Wish, read_report
 from snakemake_executor_plugin_llmagent.sandbox.process import supervisor_command
 from snakemake_executor_plugin_llmagent.sandbox.walls import KINDS
 
@@ -86,8 +85,8 @@ class Stand:
         order.write(self.root / "order.json")
         command = (*supervisor_command(self.root / "order.json"), sys.executable, str(self.script))
         done = subprocess.run(command, check=False, stdout=subprocess.DEVNULL, cwd=self.root)
-        report = json.loads((self.root / "report.json").read_text())
-        assert done.returncode == 0 and report["ending"] == "exit", (report, (self.root / "log").read_text())
+        report = read_report(self.root / "report.json", "")
+        assert done.returncode == 0 and report.ending == "exit", (report, (self.root / "log").read_text())
 
 
 def compare(name: str, stand: Stand, rounds: int = ROUNDS) -> None:

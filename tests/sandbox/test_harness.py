@@ -6,8 +6,9 @@ import json
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -27,14 +28,22 @@ def _wait_for(condition: Callable[[], object], seconds: float = 20.0) -> bool:
     return True
 
 
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A folder whose path is short enough for sockets in it."""
+    with tempfile.TemporaryDirectory(prefix="llma", dir="/var/tmp") as folder:
+        yield Path(folder)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
 @pytest.mark.parametrize("backend", ["landlock", OPEN.name])
-def test_worker_that_is_stopped_leaves_nothing(tmp_path: Path, backend: str, number: signal.Signals) -> None:
+def test_worker_that_is_stopped_leaves_nothing(
+    tmp_path: Path, short: Path, backend: str, number: signal.Signals
+) -> None:
     wall = next((each for each in BACKENDS if each.name == backend), OPEN)
     if reason := available.reason_against(wall):
         pytest.skip(reason)
-    folder = tmp_path / "w"
-    folder.mkdir()
+    folder = short
     order = {"checkout": str(batches.ROOT), "backend": backend, "attacks": ["wait_for_a_stopped_child"]}
     (tmp_path / "order.json").write_text(json.dumps(order | {"folder": str(folder)}))
     worker = subprocess.Popen(

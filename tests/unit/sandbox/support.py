@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import json
+import marshal
 import shutil
 import subprocess
 import sys
@@ -199,7 +199,7 @@ class Stand:
 
     def outcome(self, status: int, stdout: bytes = b"", stderr: bytes = b"") -> Outcome:
         """What there is to be read after the end."""
-        report = json.loads(self.report.read_text()) if self.report.exists() else NO_REPORT
+        report = marshal.loads(self.report.read_bytes()) if self.report.exists() else NO_REPORT
         log = self.log.read_text(errors="replace") if self.log.is_file() else ""
         return Outcome(status, report, log, stdout, stderr)
 

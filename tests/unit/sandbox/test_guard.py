@@ -205,7 +205,7 @@ def test_a_report(stand: Stand, tmp_path: Path) -> None:
     assert report["backend"] == stand.backend
     assert (report["abi"] > 0) == (stand.backend != "none")
     assert report["access"] == {
-        "read": [True, True], "opened": [True, False], "untouched": [False, False], "gone": [None, None],
+        "read": (True, True), "opened": (True, False), "untouched": (False, False), "gone": (None, None),
     }  # fmt: skip
     assert 0.5 <= report["cpu_seconds"] < 5
     assert report["seconds"] >= 0.5

@@ -85,7 +85,9 @@ def test_a_prefix_inside_of_what_is_guarded_is_shown(tmp_path: Path) -> None:
 def test_the_variables_of_a_conda_environment_are_not_shown(tmp_path: Path) -> None:
     env = tree(tmp_path / "env", "bin/python", "lib/x", "conda-meta/state", "conda-meta/numpy.json", "etc/profile")
     assert shown([env]) == [str(env / name) for name in ("bin", "etc", "lib")]
-    plain = tree(tmp_path / "plain", "bin/python", "conda-meta/history")
+    base = tree(tmp_path / "base", "bin/python", "conda-meta/history", "envs/other/conda-meta/state", "pkgs/x")
+    assert shown([base]) == [str(base / "bin")]
+    plain = tree(tmp_path / "plain", "bin/python", "lib/x")
     assert shown([plain]) == [str(plain)]
 
 
