@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import unicodedata
 import tempfile
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
