@@ -43,10 +43,15 @@ from snakemake_executor_plugin_llmagent.sandbox.warden import Warden
 from snakemake_executor_plugin_llmagent.session import Session, utc_now
 from snakemake_executor_plugin_llmagent.spec import Spec
 from snakemake_executor_plugin_llmagent.syntax import parse
-from snakemake_executor_plugin_llmagent.text import shorten
+from snakemake_executor_plugin_llmagent.text import one_line, shorten
 
 CONTEXT_TOKENS = 48_000
 """How long the description of a rule and its inputs may be [tokens], where nobody chose."""
+FURTHER_PLACES = """\
+## Further places
+
+The script may read these files and folders too, besides its inputs. Modules and packages among them can be imported by
+their names."""
 OUTPUT_VIEW_CHARACTERS = 20_000
 """How much of its outputs a reviewer is shown [characters]."""
 
@@ -201,7 +206,9 @@ class Assembly:
             describe=reader,
             read_ahead=reader.read_ahead,
             run_aside=partial(self._run_aside, options.timeout),
-            context=partial(_context, reader, max_tokens=self.settings.context_tokens or CONTEXT_TOKENS),
+            context=partial(
+                _context, reader, options.readable, max_tokens=self.settings.context_tokens or CONTEXT_TOKENS
+            ),
             show_outputs=partial(_show_outputs, reader),
             session=session,
             stages=self.stages.new_folder(),
@@ -275,13 +282,16 @@ class Assembly:
         )
 
 
-def _context(reader: ConfinedReader, spec: Spec, task: Task, *, max_tokens: int) -> str:
+def _context(reader: ConfinedReader, readable: tuple[str, ...], spec: Spec, task: Task, *, max_tokens: int) -> str:
     reader.read_ahead([task.job.real(item) for item in representatives(task.job.inputs)])
     context = build_context(
         spec, task.job, describe=reader, packages=importable_packages(), python_version=python_version(),
         max_tokens=max_tokens, interpreter_note=task.environment,
     )  # fmt: skip
-    return context.text
+    if not readable:
+        return context.text
+    places = "\n".join(f"- `{one_line(place, 1000)}`" for place in readable)
+    return f"{context.text}\n\n{FURTHER_PLACES}\n\n{places}"
 
 
 def _show_outputs(reader: ConfinedReader, trial: Trial) -> str:

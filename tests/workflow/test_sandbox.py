@@ -206,6 +206,20 @@ def test_readable_places_and_modules_beside_the_scripts(project: Project) -> Non
     assert project.read("out.txt") == "25"
 
 
+def test_an_author_is_told_what_else_can_be_read(project: Project) -> None:
+    one(project, option=', readable=["calib"]')
+    project.write("calib/scale.txt", "1.01")
+    source = (
+        f"open(snakemake.input[0]).read()\nopen('out.txt', 'w').write(open('{project.root}/calib/scale.txt').read())\n"
+    )
+    with ScriptedModel(team(source)) as server:
+        project.uses(server)
+        done = project.run()
+        assert done, done.output
+        assert f"- `{project.root}/calib`" in server.requests[0].text
+    assert project.read("out.txt") == "1.01"
+
+
 def test_cores_are_as_many_as_threads(project: Project) -> None:
     if len(os.sched_getaffinity(0)) < 2:
         pytest.skip("needs two cores")
