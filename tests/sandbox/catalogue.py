@@ -254,3 +254,5 @@ NOT_COVERED: Mapping[str, tuple[frozenset[tuple[str, str]], str]] = {
     "guard_and_supervisor_killed": (_LANDLOCK, "only a process namespace ends with its first process"),
 }
 """Attack → (user or "any" and backend that do not stop it, why)."""
+RACES = frozenset({"guard_and_supervisor_killed"})
+"""Those of them that go through or not as the kernel happens to order things."""

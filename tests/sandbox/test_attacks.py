@@ -20,6 +20,7 @@ from tests.sandbox.catalogue import (
     HONEST,
     NOT_COVERED,
     NOT_POSSIBLE,
+    RACES,
     OPEN,
     SPECIAL,
     Attack,
@@ -52,8 +53,9 @@ def test_attack_is_stopped(user: User, backend: str, attack: str, batch: GetBatc
     gaps, reason = NOT_COVERED.get(attack, (frozenset(), ""))
     expected = "escaped" if (user, backend) in gaps or ("any", backend) in gaps else "blocked"
     bites = not (attack in CANNOT_BITE and user in CANNOT_BITE[attack][0])
-    if expected == "escaped" and (not bites or attack in DEPENDS_ON_MACHINE) and verdict["word"] == "blocked":
-        pytest.skip("it cannot bite on this machine")
+    open_end = not bites or attack in DEPENDS_ON_MACHINE or attack in RACES
+    if expected == "escaped" and open_end and verdict["word"] == "blocked":
+        pytest.skip("it did not bite on this machine, this time")
     assert verdict["word"] == expected, f"{verdict['why']} ({reason or 'it should have been stopped'})"
 
 

@@ -28,6 +28,11 @@ def _wait_for(condition: Callable[[], object], seconds: float = 20.0) -> bool:
     return True
 
 
+def _interruptible() -> None:
+    """Whoever runs the tests in the background of a shell lets them ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.fixture
 def short() -> Iterator[Path]:
     """A folder whose path is short enough for sockets in it."""
@@ -48,7 +53,7 @@ def test_worker_that_is_stopped_leaves_nothing(
     (tmp_path / "order.json").write_text(json.dumps(order | {"folder": str(folder)}))
     worker = subprocess.Popen(
         [sys.executable, "-I", str(WORKER), str(tmp_path / "order.json"), str(tmp_path / "result.json")],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=_interruptible,
     )  # fmt: skip
     assert _wait_for(lambda: len(processes.descendants(worker.pid)) > 2)
     worker.send_signal(number)

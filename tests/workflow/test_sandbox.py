@@ -56,13 +56,10 @@ def test_what_a_script_prints_cannot_play_with_the_terminal(project: Project) ->
          "import time; time.sleep(30)\n", "more memory than its limit of 200.0 MB (`resources: mem_mb=200`)"),
         ("disk_mb=2", "import os\nfor n in range(50):\n    open(f'f{n}', 'wb').write(bytes(500_000))\n"
          "import time; time.sleep(30)\n", "wrote more than its limit of 2.0 MB (`resources: disk_mb=2`)"),
-        ("runtime=1", "import time; time.sleep(100)\n", "ran longer than its limit of 60 s"),
     ],
-    ids=["memory", "disk", "time"],
+    ids=["memory", "disk"],
 )  # fmt: skip
 def test_limits_of_a_rule(project: Project, resource: str, excess: str, said: str) -> None:
-    if resource == "runtime=1":
-        resource, said = 'runtime="2s"', "ran longer than its limit of"
     one(project, more=f"resources: {resource}")
     with ScriptedModel(team(excess + COPY, COPY)) as server:
         project.uses(server)
@@ -75,6 +72,16 @@ def test_limits_of_a_rule(project: Project, resource: str, excess: str, said: st
     done = project.snakemake()
     assert not done
     assert said in " ".join(done.output.split()), done.output
+
+
+def test_the_time_limit_of_a_trial(project: Project) -> None:
+    one(project, option=", timeout=1.5")
+    with ScriptedModel(team("import time; time.sleep(100)\n" + COPY, COPY)) as server:
+        project.uses(server)
+        done = project.run()
+        assert done, done.output
+        coder = [asked for asked in server.requests if asked.role == "coder"]
+        assert "It ran longer than its limit of 1.5 s (`timeout=1.5` in a trial)" in coder[1].text, coder[1].text
 
 
 def test_an_unusable_sandbox_is_refused_before_anything_runs(project: Project, tmp_path: Path) -> None:
