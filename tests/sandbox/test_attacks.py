@@ -20,8 +20,8 @@ from tests.sandbox.catalogue import (
     HONEST,
     NOT_COVERED,
     NOT_POSSIBLE,
-    RACES,
     OPEN,
+    RACES,
     SPECIAL,
     Attack,
 )
