@@ -150,7 +150,8 @@ def _environment(attack: Attack, world: World) -> Iterator[tuple[dict[str, str],
         yield environment, tuple(opened)
     finally:
         for descriptor in opened:
-            os.close(descriptor)
+            with contextlib.suppress(OSError):  # some attacks work on the descriptors of their parent, which is this
+                os.close(descriptor)
 
 
 def _open_at(number: int, path: Path, flags: int = os.O_RDONLY) -> int:
