@@ -76,8 +76,9 @@ def _nothing_varies(name: str, description: FileDescription) -> Iterable[Finding
     if description.format == "image":
         return
     columns = [column for table in description.tables for column in table.columns]
-    numeric = [column for column in columns if column.n_values]
-    if numeric and sum(column.n_values for column in numeric) >= MANY and all(map(_constant, numeric)):
+    # A column of one value (a key of a JSON object, a table of one row) cannot vary, and says nothing.
+    repeated = [column for column in columns if column.n_values > 1]
+    if sum(column.n_values for column in repeated) >= MANY and all(map(_constant, repeated)):
         yield Finding(
             check="output.constant",
             message=f"Nothing varies in {name}: every number in it is the same within its column.",

@@ -7,6 +7,9 @@
 | frozen | 20 jobs of one frozen agent rule against the same script as `script:` | 1.25 |
 | second | the same with a script that takes a second | 1.10 |
 | sandbox | a script in each sandbox against the same directly: empty (1, 100, 1000 inputs), skim, fit | +80, +60 ms |
+| jobs | 200 jobs of the wrapper `uproot/skim` against scripts that import the same packages | 1.10 |
+| skimming | wrappers `uproot/skim` and `vector/pairs` against uproot by hand, coffea, RDataFrame | 1, warm 1.3 |
+| fitting | wrapper `zfit/fit` against RooFit, numba-stats, zfit by hand | fastest, 0.6 s |
 | authoring | 100 jobs through one wildcard agent rule, model scripted: calls, then a rerun | 1 + 1, then 0 |
 """
 
@@ -21,6 +24,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.benchmarks.jobs import jobs
 from tests.benchmarks.sandbox import sandbox
 from tests.loopback import ScriptedModel
 from tests.workflow.project import Project, team
@@ -198,7 +202,7 @@ def authoring(root: Path) -> None:
 
 BENCHMARKS: dict[str, Callable[[Path], None]] = {
     "executor": executor, "startup": startup, "frozen": frozen, "second": second, "sandbox": sandbox,
-    "authoring": authoring,
+    "jobs": jobs, "authoring": authoring,
 }  # fmt: skip
 
 

@@ -17,13 +17,13 @@ ak = pytest.importorskip("awkward")
 uproot = pytest.importorskip("uproot")
 iminuit = pytest.importorskip("iminuit", reason="the reference fits need iminuit (extra 'hep')")
 
-EXAMPLE = Path(__file__).parents[2] / "example_workflow"
+SCRIPTS = Path(__file__).parents[2] / "example_workflow" / "workflow" / "scripts"
 CONFIG: dict[str, Any] = {
     "luminosity_per_fb": 0.1,
-    "signal_events": 8000,
+    "signal_events": {"ggH": 8000, "VBF": 3000},
     "signal_strength": 1,
-    "higgs_cross_section_pb": 0.1103,
-    "continuum_cross_section_pb": 54.5,
+    "higgs_cross_section_pb": {"ggH": 0.1103, "VBF": 0.00859},
+    "continuum_cross_section_pb": 52.2,
     "exponential_continuum": True,
     "seed": 1,
 }
@@ -60,18 +60,26 @@ RELEASE_2020 = {
     "photon_etcone20": "float[]",
     "photon_convType": "int32_t[]",
     "photon_pt_syst": "float[]",
+    "jet_n": "uint32_t",
+    "jet_pt": "float[]",
+    "jet_eta": "float[]",
+    "jet_phi": "float[]",
+    "jet_E": "float[]",
+    "met_et": "float",
+    "met_phi": "float",
 }
+NAMES = ("ggH", "VBF", "data")
 
 
 @pytest.fixture(scope="module")
 def load() -> Iterator[Any]:
     """Import a script of the example by its name, as Snakemake lets scripts import their neighbours."""
-    sys.path.insert(0, str(EXAMPLE / "scripts"))
+    sys.path.insert(0, str(SCRIPTS))
     before = set(sys.modules)
     yield importlib.import_module
-    sys.path.remove(str(EXAMPLE / "scripts"))
+    sys.path.remove(str(SCRIPTS))
     for name in set(sys.modules) - before:
-        if str(EXAMPLE) in str(getattr(sys.modules[name], "__file__", "")):
+        if str(SCRIPTS) in str(getattr(sys.modules[name], "__file__", "")):
             del sys.modules[name]
 
 
@@ -84,11 +92,11 @@ def simulate(load: Any) -> ModuleType:
 
 @pytest.fixture(scope="module")
 def samples(simulate: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
-    """Both samples, simulated by running the script's main as a Snakemake job would."""
+    """All samples, simulated by running the script's main as a Snakemake job would."""
     directory = tmp_path_factory.mktemp("samples")
     made = {}
-    for sample in ("signal", "pseudodata"):
-        ntuple, truth = simulate.SAMPLES[sample](CONFIG)
+    for sample in NAMES:
+        ntuple, truth = simulate.SAMPLES[sample](sample, CONFIG)
         path = directory / f"simulated_{sample}.GamGam.root"
         simulate.write_ntuple(path, ntuple)
         made[sample] = SimpleNamespace(path=path, truth=truth)
@@ -101,8 +109,8 @@ def test_script_writes_ntuple_truth_and_log(simulate: ModuleType, tmp_path: Path
     simulate.main(
         SimpleNamespace(
             log=[str(tmp_path / "log")],
-            wildcards=SimpleNamespace(sample="signal"),
-            params=SimpleNamespace(simulation=CONFIG | {"signal_events": 50}),
+            wildcards=SimpleNamespace(sample="ggH"),
+            params=SimpleNamespace(simulation=CONFIG | {"signal_events": {"ggH": 50, "VBF": 50}}),
             output=out,
         )
     )
@@ -113,16 +121,16 @@ def test_script_writes_ntuple_truth_and_log(simulate: ModuleType, tmp_path: Path
         assert file["mini"].num_entries == truth["written"]
 
 
-@pytest.mark.parametrize("sample", ["signal", "pseudodata"])
+@pytest.mark.parametrize("sample", NAMES)
 def test_tree_has_the_names_and_types_of_the_release(samples: SimpleNamespace, sample: str) -> None:
     with uproot.open(getattr(samples, sample).path) as file:
         assert file.classnames() == {"mini;1": "TTree"}
         types = file["mini"].typenames()
-    assert types.pop("nphoton") == "int32_t"
+    assert types.pop("nphoton") == types.pop("njet") == "int32_t"
     assert types == RELEASE_2020
 
 
-@pytest.mark.parametrize("sample", ["signal", "pseudodata"])
+@pytest.mark.parametrize("sample", NAMES)
 def test_sample_says_that_it_is_simulation(samples: SimpleNamespace, sample: str) -> None:
     made = getattr(samples, sample)
     assert "simulated" in made.path.name
@@ -131,7 +139,7 @@ def test_sample_says_that_it_is_simulation(samples: SimpleNamespace, sample: str
         assert ak.all(file["mini"]["channelNumber"].array() >= 900000)
 
 
-@pytest.mark.parametrize("sample", ["signal", "pseudodata"])
+@pytest.mark.parametrize("sample", NAMES)
 def test_photons_are_in_mev_sorted_and_preselected(samples: SimpleNamespace, sample: str) -> None:
     with uproot.open(getattr(samples, sample).path) as file:
         mini = file["mini"].arrays()
@@ -148,13 +156,43 @@ def test_photons_are_in_mev_sorted_and_preselected(samples: SimpleNamespace, sam
     assert set(ak.ravel(mini.photon_convType).tolist()) == {0, 1, 2, 3, 4, 5}
 
 
+@pytest.mark.parametrize("sample", NAMES)
+def test_jets_are_in_mev_sorted_and_apart_from_photons(samples: SimpleNamespace, sample: str) -> None:
+    with uproot.open(getattr(samples, sample).path) as file:
+        mini = file["mini"].arrays()
+    assert ak.all(mini.jet_n == ak.num(mini.jet_pt))
+    assert ak.min(mini.jet_pt, axis=None) > 25_000
+    assert ak.all(mini.jet_pt[:, :-1] >= mini.jet_pt[:, 1:])
+    assert ak.max(abs(mini.jet_eta), axis=None) < 4.5
+    assert ak.all(mini.jet_E >= mini.jet_pt * 0.999)
+    jets = ak.zip({"eta": mini.jet_eta, "phi": mini.jet_phi})
+    photons = ak.zip({"eta": mini.photon_eta, "phi": mini.photon_phi})
+    one, other = ak.unzip(ak.cartesian([jets, photons]))
+    turn = np.abs((one.phi - other.phi + np.pi) % (2 * np.pi) - np.pi)
+    assert ak.min(np.hypot(one.eta - other.eta, turn), axis=None) > 0.399
+    assert 5_000 < ak.mean(mini.met_et) < 30_000
+    assert ak.max(abs(mini.met_phi)) <= np.pi + 1e-6
+
+
+def test_vector_boson_fusion_has_two_jets_far_apart(samples: SimpleNamespace) -> None:
+    shares, distances = {}, {}
+    for sample in ("ggH", "VBF"):
+        with uproot.open(getattr(samples, sample).path) as file:
+            mini = file["mini"].arrays(["jet_eta"])
+        two = ak.num(mini.jet_eta) >= 2
+        shares[sample] = float(ak.mean(two))
+        distances[sample] = float(ak.mean(abs(mini.jet_eta[two][:, 0] - mini.jet_eta[two][:, 1])))
+    assert shares["VBF"] > 0.6 > 0.4 > shares["ggH"]
+    assert distances["VBF"] > distances["ggH"] + 0.5
+
+
 def test_weights_are_those_of_simulation_and_of_data(samples: SimpleNamespace) -> None:
-    with uproot.open(samples.signal.path) as file:
+    with uproot.open(samples.ggH.path) as file:
         signal = file["mini"].arrays()
-    with uproot.open(samples.pseudodata.path) as file:
+    with uproot.open(samples.data.path) as file:
         data = file["mini"].arrays()
     assert np.allclose(signal.XSection, 0.1103)
-    assert ak.all(signal.SumWeights == CONFIG["signal_events"])
+    assert ak.all(signal.SumWeights == CONFIG["signal_events"]["ggH"])
     assert ak.all(signal.photon_truthMatched)
     assert ak.mean(signal.scaleFactor_PHOTON * signal.scaleFactor_PhotonTRIGGER) == pytest.approx(0.947, abs=0.01)
     assert ak.mean(signal.scaleFactor_PILEUP) == pytest.approx(1, abs=0.02)
@@ -163,43 +201,43 @@ def test_weights_are_those_of_simulation_and_of_data(samples: SimpleNamespace) -
     assert not ak.any(data.photon_truthMatched)
 
 
-@pytest.mark.parametrize("sample", ["signal", "pseudodata"])
+@pytest.mark.parametrize("sample", NAMES)
 def test_same_seed_same_events_other_seed_others(simulate: ModuleType, sample: str) -> None:
-    few = CONFIG | {"signal_events": 300, "luminosity_per_fb": 0.01}
-    first, again = (simulate.SAMPLES[sample](few) for _ in range(2))
-    other = simulate.SAMPLES[sample](few | {"seed": 2})
+    few = CONFIG | {"signal_events": {"ggH": 300, "VBF": 300}, "luminosity_per_fb": 0.01}
+    first, again = (simulate.SAMPLES[sample](sample, few) for _ in range(2))
+    other = simulate.SAMPLES[sample](sample, few | {"seed": 2})
     assert first[1] == again[1]
     assert all(ak.array_equal(first[0][name], again[0][name]) for name in first[0])
     assert not ak.array_equal(first[0]["photon"].pt, other[0]["photon"].pt)
 
 
 def test_no_higgs_bosons_without_signal_strength(simulate: ModuleType) -> None:
-    _, truth = simulate.simulate_pseudodata(CONFIG | {"signal_strength": 0, "luminosity_per_fb": 0.01})
+    _, truth = simulate.simulate_pseudodata("data", CONFIG | {"signal_strength": 0, "luminosity_per_fb": 0.01})
     assert truth["selected_higgs"] == 0
     assert truth["selected"] > 30
 
 
 def test_acceptance_of_gluon_fusion(samples: SimpleNamespace) -> None:
-    truth = samples.signal.truth
+    truth = samples.ggH.truth
     assert truth["selected"] / truth["generated"] == pytest.approx(0.37, abs=0.05)
     per_fb = truth["selected_yield"] / CONFIG["luminosity_per_fb"]
     assert per_fb == pytest.approx(357.2 / 10.064, rel=0.15)  # official simulation, whose cross-section is 8 % smaller
 
 
 def test_written_file_selects_what_the_truth_says(samples: SimpleNamespace) -> None:
-    for made in (samples.signal, samples.pseudodata):
+    for made in (samples.ggH, samples.VBF, samples.data):
         mass, _ = masses_and_weights(made.path)
         assert len(mass) == pytest.approx(made.truth["selected"], abs=1)
 
 
 def test_continuum_yield_is_that_of_atlas(samples: SimpleNamespace) -> None:
-    continuum = samples.pseudodata.truth["selected"] - samples.pseudodata.truth["selected_higgs"]
+    continuum = samples.data.truth["selected"] - samples.data.truth["selected_higgs"]
     expected = (76394 - 398) / 10.064 * CONFIG["luminosity_per_fb"]
     assert continuum == pytest.approx(expected, abs=4 * np.sqrt(expected))
 
 
 def test_signal_is_a_double_sided_crystal_ball(samples: SimpleNamespace) -> None:
-    mass, weight = masses_and_weights(samples.signal.path)
+    mass, weight = masses_and_weights(samples.ggH.path)
     grid = np.linspace(105, 160, 1101)
 
     def nll(*shape: float) -> float:
@@ -219,7 +257,7 @@ def test_signal_is_a_double_sided_crystal_ball(samples: SimpleNamespace) -> None
 def test_missing_pythia_says_what_to_install(load: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pythia8mc", None)
     with pytest.raises(SystemExit, match=r"pip install 'snakemake-executor-plugin-llmagent\[example\]'"):
-        load("pythia_photons").generate_photons((), n_events=1, seed=1)
+        load("pythia_photons").generate((), n_events=1, seed=1)
 
 
 def masses_and_weights(path: Path) -> tuple[Any, Any]:
