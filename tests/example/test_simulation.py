@@ -96,7 +96,7 @@ def samples(simulate: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> S
     directory = tmp_path_factory.mktemp("samples")
     made = {}
     for sample in NAMES:
-        ntuple, truth = simulate.SAMPLES[sample](sample, CONFIG)
+        ntuple, truth = simulate.SAMPLES[sample](CONFIG)
         path = directory / f"simulated_{sample}.GamGam.root"
         simulate.write_ntuple(path, ntuple)
         made[sample] = SimpleNamespace(path=path, truth=truth)
@@ -204,15 +204,15 @@ def test_weights_are_those_of_simulation_and_of_data(samples: SimpleNamespace) -
 @pytest.mark.parametrize("sample", NAMES)
 def test_same_seed_same_events_other_seed_others(simulate: ModuleType, sample: str) -> None:
     few = CONFIG | {"signal_events": {"ggH": 300, "VBF": 300}, "luminosity_per_fb": 0.01}
-    first, again = (simulate.SAMPLES[sample](sample, few) for _ in range(2))
-    other = simulate.SAMPLES[sample](sample, few | {"seed": 2})
+    first, again = (simulate.SAMPLES[sample](few) for _ in range(2))
+    other = simulate.SAMPLES[sample](few | {"seed": 2})
     assert first[1] == again[1]
     assert all(ak.array_equal(first[0][name], again[0][name]) for name in first[0])
     assert not ak.array_equal(first[0]["photon"].pt, other[0]["photon"].pt)
 
 
 def test_no_higgs_bosons_without_signal_strength(simulate: ModuleType) -> None:
-    _, truth = simulate.simulate_pseudodata("data", CONFIG | {"signal_strength": 0, "luminosity_per_fb": 0.01})
+    _, truth = simulate.simulate_pseudodata(CONFIG | {"signal_strength": 0, "luminosity_per_fb": 0.01})
     assert truth["selected_higgs"] == 0
     assert truth["selected"] > 30
 

@@ -214,7 +214,7 @@ rule reference_categories:
 rule reference_fit:
     input:
         data="results/{source}/reference/selected/data.parquet",
-        signal=expand("results/{{source}}/reference/selected/{sample}.parquet", sample=SIGNALS),
+        signal="results/{source}/reference/training/signal.parquet",
     output:
         fit="results/{source}/reference/fit.json",
     params:

@@ -16,8 +16,8 @@ def all_comparisons(agent: Any, reference: Any, truths: list[str], samples: list
     """Compare everything, in the order of the steps.
 
     Args:
-        agent: paths ``ntuples``, ``separation``, ``categories``, ``fit``, ``atlas_fit``, and per sample (lists) ``arrays``,
-            ``selected``, ``cutflows``.
+        agent: paths ``ntuples``, ``separation``, ``categories``, ``fit``, ``atlas_fit``, and per sample (lists)
+            ``arrays``, ``selected``, ``cutflows``.
         reference: the same of the reference.
         truths: what was simulated; empty for real data.
         samples: names, in the order of the lists.

@@ -3,8 +3,8 @@
 The energy response was tuned so that the simulated m_yy of gg -> H -> gamma gamma agrees with the official simulation
 of the ATLAS Open Data 2020 release: fractions of events per bin of 1.8 GeV to 0.01, double-sided Crystal Ball sigma
 2.3 GeV after the official selection. The efficiencies and isolations are plausible shapes, adjusted to the acceptance
-times efficiency of 0.35 of that release. Jets are smeared by a calorimeter's resolution, and the missing transverse momentum
-by what jets and soft activity leave unmeasured. Neither pile-up nor misidentified jets are simulated.
+times efficiency of 0.35 of that release. Jets are smeared by a calorimeter's resolution, and the missing transverse
+momentum by what jets and soft activity leave unmeasured. Neither pile-up nor misidentified jets are simulated.
 
 Energies are in GeV here; ``ntuple.py`` converts to the MeV of the release.
 """

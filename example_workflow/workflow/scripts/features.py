@@ -18,7 +18,8 @@ def jet_features(arrays: dict[str, Any]) -> dict[str, Any]:
         arrays: ``n_jets`` and ``jet1_pt``, ``jet1_eta``, ``jet1_phi``, the same with ``jet2_``; NaN without such a jet.
 
     Returns:
-        ``n_jets``, ``jet1_pt``, ``jet2_pt`` [GeV], ``m_jj`` [GeV] of the two as massless, ``delta_eta_jj``; 0 where there is none.
+        ``n_jets``, ``jet1_pt``, ``jet2_pt`` [GeV], ``m_jj`` [GeV] of the two as massless, ``delta_eta_jj``; 0 where
+        there is none.
     """
     pt1, pt2, eta1, eta2, phi1, phi2 = (
         arrays[f"jet{number}_{quantity}"].astype(np.float64) for quantity in ("pt", "eta", "phi") for number in (1, 2)
@@ -39,6 +40,9 @@ def main(snakemake: Any) -> None:
     rows = order[np.searchsorted(arrays["event_number"], wanted, sorter=order)]
     if not np.array_equal(arrays["event_number"][rows], wanted):
         raise SystemExit("an event of the pairs is not among the arrays")
+    # the wrapper's distance of the photons has a sign
+    place = pairs.column_names.index("delta_eta")
+    pairs = pairs.set_column(place, "delta_eta", pa.array(np.abs(pairs.column("delta_eta").to_numpy())))
     for name, column in jet_features({name: array[rows] for name, array in arrays.items()}).items():
         pairs = pairs.append_column(name, pa.array(column))
     pq.write_table(pairs, snakemake.output[0], compression="zstd")

@@ -8,6 +8,7 @@ import json
 import logging
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,13 +64,12 @@ def simulate_signal(sample: str, config: Mapping[str, Any]) -> tuple[dict[str, a
     return ntuple, truth
 
 
-def simulate_pseudodata(sample: str, config: Mapping[str, Any]) -> tuple[dict[str, ak.Array], dict[str, Any]]:
+def simulate_pseudodata(config: Mapping[str, Any]) -> tuple[dict[str, ak.Array], dict[str, Any]]:
     """Simulate the continuum with Higgs bosons in it, as many of each as the luminosity makes.
 
     The Higgs bosons are generated anew: they are statistically independent of the signal samples.
 
     Args:
-        sample: its name, for messages only.
         config: the section ``simulation`` of the configuration.
 
     Returns:
@@ -117,7 +117,7 @@ def _make_exponential(events: ak.Array, rng: np.random.Generator) -> ak.Array:
     return events[rng.random(len(events)) < np.exp(-CONTINUUM_CURVATURE * distance**2)]
 
 
-SAMPLES = {"ggH": simulate_signal, "VBF": simulate_signal, "data": simulate_pseudodata}
+SAMPLES = {**{name: partial(simulate_signal, name) for name in SIGNAL_PROCESSES}, "data": simulate_pseudodata}
 
 
 def main(snakemake: Any) -> None:
@@ -127,7 +127,7 @@ def main(snakemake: Any) -> None:
     config = snakemake.params.simulation
     started = time.process_time()
     try:
-        ntuple, truth = SAMPLES[sample](sample, config)
+        ntuple, truth = SAMPLES[sample](config)
     except BaseException as error:
         logging.error("%s", error)
         raise

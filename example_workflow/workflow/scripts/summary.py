@@ -38,10 +38,11 @@ table { border-collapse: collapse; width: 100%; font-size: 0.92rem; }
 th, td { text-align: left; padding: 0.35rem 0.8rem; border-top: 1px solid var(--line); vertical-align: top;
   overflow-wrap: anywhere; }
 thead th { border-top: 0; color: var(--soft); font-weight: 600; }
-td.yes { color: var(--good); font-weight: 700; white-space: nowrap; } td.no { color: var(--bad); font-weight: 700; white-space: nowrap; }
+td.yes, td.no { font-weight: 700; white-space: nowrap; } td.yes { color: var(--good); } td.no { color: var(--bad); }
 details { margin: 0.4rem 0; } summary { cursor: pointer; }
 .soft { color: var(--soft); }
-@media print { body { background: #fff; } .plots { grid-template-columns: 1fr 1fr; } figure, .number { break-inside: avoid; } }
+@media print { body { background: #fff; } .plots { grid-template-columns: 1fr 1fr; }
+  figure, .number { break-inside: avoid; } }
 """
 
 
@@ -57,6 +58,12 @@ def figure(path: str, caption: str) -> str:
     return f'<figure><img alt="{text}" src="data:image/png;base64,{data}"><figcaption>{text}</figcaption></figure>'
 
 
+def table(headings: Sequence[str], rows: str) -> str:
+    """Return a table of rows that are HTML already."""
+    head = "".join(f"<th>{escape(one)}</th>" for one in headings)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
 def comparison_table(rows: Sequence[Any]) -> str:
     """Return one line per step, which opens to its comparisons."""
     parts = []
@@ -69,12 +76,12 @@ def comparison_table(rows: Sequence[Any]) -> str:
             f"<td>{escape(row['name'])}</td><td>{escape(row['found'])}</td><td>{escape(row['expected'])}</td></tr>"
             for row in members
         )
+        inside = table(("", "what", "sentence", "reference"), lines)
         parts.append(
             f'<tr><td class="{state}">{passed} of {len(members)}</td><td><details{"" if state == "yes" else " open"}>'
-            f"<summary>{escape(step)}</summary><table><thead><tr><th></th><th>what</th><th>sentence</th><th>reference</th>"
-            f"</tr></thead><tbody>{lines}</tbody></table></details></td></tr>"
+            f"<summary>{escape(step)}</summary>{inside}</details></td></tr>"
         )
-    return f'<div class="table"><table><thead><tr><th>agree</th><th>step</th></tr></thead><tbody>{"".join(parts)}</tbody></table></div>'
+    return f'<div class="table">{table(("agree", "step"), "".join(parts))}</div>'
 
 
 def sentence_table(sentences: dict[str, str]) -> str:
@@ -82,7 +89,7 @@ def sentence_table(sentences: dict[str, str]) -> str:
     rows = "".join(
         f"<tr><td><code>{escape(rule)}</code></td><td>{escape(text)}</td></tr>" for rule, text in sentences.items()
     )
-    return f'<div class="table"><table><thead><tr><th>rule</th><th>sentence</th></tr></thead><tbody>{rows}</tbody></table></div>'
+    return f'<div class="table">{table(("rule", "sentence"), rows)}</div>'
 
 
 def headline(snakemake: Any) -> list[str]:
@@ -128,11 +135,11 @@ def page(snakemake: Any) -> str:
 <h1>H → γγ, written as sentences</h1>
 <div class="label">{label}</div>
 <div class="numbers">{"".join(headline(snakemake))}</div>
-<h2>The fits</h2>
+<h2>What came out</h2>
 <div class="plots">{"".join(pictures)}</div>
 <h2>Do sentences and reference agree? {passed} of {len(rows)} comparisons do</h2>
-<p class="soft">Each step was done twice: by a script that a language model wrote from a sentence, and by wrappers. Counts
-agree exactly, fits within the stated part of their error.</p>
+<p class="soft">Each step was done twice: by a script that a language model wrote from a sentence, and by wrappers.
+Counts agree exactly, fits within the stated part of their error.</p>
 {comparison_table(rows)}
 <h2>The sentences</h2>
 {sentence_table(snakemake.params.sentences)}
