@@ -26,6 +26,8 @@ from snakemake_executor_plugin_llmagent.context import (
     representatives,
 )
 from snakemake_executor_plugin_llmagent.errors import ConfigError, NotApproved
+from snakemake_executor_plugin_llmagent.gates import Bench
+from snakemake_executor_plugin_llmagent.gates.contents import contents_gate
 from snakemake_executor_plugin_llmagent.llm import CallSettings, open_model
 from snakemake_executor_plugin_llmagent.llm.abortable import Abortable
 from snakemake_executor_plugin_llmagent.llm.forbidden import Forbidden
@@ -44,6 +46,8 @@ from snakemake_executor_plugin_llmagent.session import Session, utc_now
 from snakemake_executor_plugin_llmagent.spec import Spec
 from snakemake_executor_plugin_llmagent.syntax import parse
 from snakemake_executor_plugin_llmagent.text import one_line, shorten
+from snakemake_executor_plugin_llmagent.trials import Gate
+from snakemake_executor_plugin_llmagent.working import ConfinedWorker
 
 CONTEXT_TOKENS = 48_000
 """How long the description of a rule and its inputs may be [tokens], where nobody chose."""
@@ -198,6 +202,10 @@ class Assembly:
         sandbox = ConfinedSandbox(
             ground=ground, timeout=options.timeout, warden=self.warden, cancelled=self.settings.cancelled
         )
+        bench = Bench(
+            worker=ConfinedWorker(ground, self.stages.new_folder, self.warden.new_token, self.settings.cancelled),
+            sandbox=sandbox, folder=self.stages.new_folder, discard=layout.remove, tell=tell,
+        )  # fmt: skip
         return Workshop(
             coder=Coder(Witness(self._open(options.coder or options.model or ""), session)),
             supervisor=None if supervisor is None else Supervisor(Witness(self._open(supervisor), session)),
@@ -206,6 +214,7 @@ class Assembly:
             describe=reader,
             read_ahead=reader.read_ahead,
             run_aside=partial(self._run_aside, options.timeout),
+            gates=_gates(bench),
             context=partial(
                 _context, reader, options.readable, max_tokens=self.settings.context_tokens or CONTEXT_TOKENS
             ),
@@ -276,10 +285,16 @@ class Assembly:
                 opened={path: access.opened for path, access in attempt.execution.access.items()},
             ),
             checks=_results(spec, attempt),
+            evidence={name: dict(results) for name, results in attempt.evidence.items() if results},
             review=_review(attempt),
             decisions=attempt.draft.decisions,
             session={"path": _relative(shop.session.directory, self.settings.workdir), "digest": shop.session.digest},
         )
+
+
+def _gates(bench: Bench) -> tuple[Gate, ...]:
+    """The gates of a rule, cheap first."""
+    return (contents_gate(bench),)
 
 
 def _context(reader: ConfinedReader, readable: tuple[str, ...], spec: Spec, task: Task, *, max_tokens: int) -> str:

@@ -19,6 +19,7 @@ from snakemake_executor_plugin_llmagent.roles import Attempt, Coder, Draft, Supe
 from snakemake_executor_plugin_llmagent.session import Session
 from snakemake_executor_plugin_llmagent.spec import Kind, Spec
 from snakemake_executor_plugin_llmagent.text import one_line
+from snakemake_executor_plugin_llmagent.trials import Gate
 
 INSTRUCTIONS = """\
 # Instructions of the supervisor
@@ -45,6 +46,7 @@ class Workshop:
     describe: Describe
     read_ahead: Callable[[Sequence[Path]], None]
     run_aside: RunAside
+    gates: tuple[Gate, ...]
     context: Callable[[Spec, Task], str]
     show_outputs: Callable[[Trial], str]
     session: Session
@@ -102,7 +104,7 @@ def try_out(shop: Workshop, spec: Spec, task: Task, draft: Draft, number: int) -
     """Run a candidate once in an empty stage, and check what happened, cheap checks first."""
     if draft.source is None:
         return Attempt(number=number, draft=draft, findings=draft.findings)
-    trial = Trial(spec=spec, job=task.job, source=draft.source)
+    trial = Trial(spec=spec, job=task.job, source=draft.source, decisions=draft.decisions)
     findings = (*draft.findings, *checks.run_checks(checks.static_checks(), trial))
     if checks.stops(findings):
         return Attempt(number=number, draft=draft, findings=findings)
@@ -118,10 +120,27 @@ def try_out(shop: Workshop, spec: Spec, task: Task, draft: Draft, number: int) -
                     files = (item for item in task.job.outputs if item.kind is not Kind.DIRECTORY)
                     shop.read_ahead([layout.inside(item) for item in files])
                 findings = (*findings, *checks.run_checks(group, trial))
+        attempt = Attempt(number=number, draft=draft, layout=layout, execution=execution, findings=findings)
+        return _through_gates(shop, task, trial, attempt)
     except BaseException:
         shop.discard(stage)
         raise
-    return Attempt(number=number, draft=draft, layout=layout, execution=execution, findings=findings)
+
+
+def _through_gates(shop: Workshop, task: Task, trial: Trial, attempt: Attempt) -> Attempt:
+    """An attempt with what the gates came to, as far as it got; job number 0 is another job of a repaired script."""
+    for gate in shop.gates:
+        if checks.stops(attempt.findings):
+            break
+        if attempt.number or gate.everywhere:
+            shop.tell(f"checks: {gate.name}")
+            evidence = gate.judge(task, trial)
+            attempt = replace(
+                attempt,
+                findings=(*attempt.findings, *evidence.findings),
+                evidence={**attempt.evidence, gate.name: evidence.results},
+            )
+    return attempt
 
 
 def _elsewhere(shop: Workshop, spec: Spec, others: Sequence[Task], draft: Draft) -> tuple[Finding, ...]:
@@ -189,6 +208,7 @@ def record(shop: Workshop, attempt: Attempt) -> None:
         findings=[vars(finding) for finding in attempt.findings],
         review=vars(attempt.review) if attempt.review else None,
         decisions=list(attempt.draft.decisions),
+        evidence={name: dict(results) for name, results in attempt.evidence.items()},
     )
     for finding in attempt.findings:
         shop.tell(f"attempt {attempt.number}: {finding.severity}: {finding.check}: {one_line(finding.message, 300)}")

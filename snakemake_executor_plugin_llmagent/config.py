@@ -107,6 +107,8 @@ class Options:
         approve: `checks` or `person`.
         timeout: wall time of one trial [s].
         sandbox: what confines scripts, one of `SANDBOXES`.
+        crosscheck: model that writes a second script blind to the first, such as `openai:gpt-5`; `none` for no other.
+        slice: how many entries of its inputs a candidate is first tried on; 0: all at once.
         readable: files and directories that scripts may read beside their inputs, as absolute paths.
     """
 
@@ -120,6 +122,8 @@ class Options:
     approve: str | None = None
     timeout: float | None = None
     sandbox: str | None = None
+    crosscheck: str | None = None
+    slice: int | None = None
     readable: tuple[str, ...] = ()
 
     def over(self, other: Options) -> Options:
@@ -136,9 +140,12 @@ class Options:
         return Options(**{**vars(other), **chosen})
 
 
-DEFAULTS = Options(supervision="review", max_attempts=5, approve="checks", timeout=3600.0)
-"""What holds where nobody chose. Without a sandbox: before its default comes the environment (`chosen_sandbox`)."""
+DEFAULTS = Options(supervision="review", max_attempts=5, approve="checks", timeout=3600.0, crosscheck="none")
+"""What holds where nobody chose. Without a sandbox: before its default comes the environment (`chosen_sandbox`).
+Without a slice: its default depends on the inputs."""
 
+MODELS = ("model", "coder", "supervisor", "crosscheck")
+"""Options that name a model."""
 PROVIDERS = ("openai", "anthropic", "replay")
 SUPERVISIONS = ("review", "full", "none")
 APPROVALS = ("checks", "person")
@@ -203,7 +210,7 @@ def validate_options(options: Options, base: Path) -> Options:
     Raises:
         ConfigError: a value has the wrong type or is unknown; says which and what there is.
     """
-    for name in ("model", "coder", "supervisor"):
+    for name in MODELS:
         _check_model(name, getattr(options, name))
     for name, known in (("supervision", SUPERVISIONS), ("approve", APPROVALS), ("sandbox", SANDBOXES)):
         value = getattr(options, name)
@@ -211,7 +218,8 @@ def validate_options(options: Options, base: Path) -> Options:
             raise ConfigError(f"`{name}` has to be one of {', '.join(known)}, not {value!r}.{_near(value, known)}")
     _check_attempts(options.max_attempts)
     _check_timeout(options.timeout)
-    models = {name: _absolute_replay(getattr(options, name), base) for name in ("model", "coder", "supervisor")}
+    _check_slice(options.slice)
+    models = {name: _absolute_replay(getattr(options, name), base) for name in MODELS}
     return Options(**{**vars(options), **models, "readable": _readable(options.readable, base)})
 
 
@@ -272,7 +280,7 @@ def _homes() -> list[Path]:
 
 
 def _check_model(name: str, value: object) -> None:
-    if value is None or (name == "supervisor" and value == "none"):
+    if value is None or (name in ("supervisor", "crosscheck") and value == "none"):
         return
     forms = ", ".join(f"{provider}:{'DIR' if provider == 'replay' else 'NAME'}" for provider in PROVIDERS)
     if not isinstance(value, str):
@@ -285,6 +293,11 @@ def _check_model(name: str, value: object) -> None:
 def _check_attempts(value: object) -> None:
     if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
         raise ConfigError(f"`max_attempts` has to be a whole number of at least 1, not {value!r}.")
+
+
+def _check_slice(value: object) -> None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
+        raise ConfigError(f"`slice` has to be a number of entries, or 0 to try scripts on all of them, not {value!r}.")
 
 
 def _check_timeout(value: object) -> None:

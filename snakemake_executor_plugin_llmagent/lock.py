@@ -58,6 +58,8 @@ class Lock:
         sandbox: what confined the trial (`sandbox_record`).
         run: what was seen of the trial (`run_record`).
         checks: check → `passed` or its warning.
+        evidence: gate → what it has shown (contracts, probes, cross-check).
+        blind: what the author could not see (`hidden`), and who unblinded the rule when (`unblinded`), if anybody.
         review: verdict and comments of the supervisor, None without one.
         decisions: what the sentence left open and how the author decided.
         session: path of the session relative to the working directory, and its digest.
@@ -78,6 +80,8 @@ class Lock:
     sandbox: Mapping[str, Any] = field(default_factory=dict)
     run: Mapping[str, Any] = field(default_factory=dict)
     checks: Mapping[str, str] = field(default_factory=dict)
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    blind: Mapping[str, Any] = field(default_factory=dict)
     review: Mapping[str, str] | None = None
     decisions: tuple[Mapping[str, Any], ...] = ()
     session: Mapping[str, str] = field(default_factory=dict)
@@ -285,8 +289,8 @@ def _read_lock(path: Path, identity: tuple[int, int, int]) -> Lock:  # noqa: ARG
 _TYPES: Mapping[str, type | tuple[type, ...]] = {
     "rule": str, "spec_text": str, "spec_digest": str, "script_digest": str, "approval": (dict, type(None)),
     "created": str, "models": dict, "attempts": int, "usage": dict, "python": str, "packages": dict,
-    "sandbox": (dict, str), "run": dict, "checks": dict, "review": (dict, type(None)), "decisions": list,
-    "session": dict,
+    "sandbox": (dict, str), "run": dict, "checks": dict, "evidence": dict, "blind": dict,
+    "review": (dict, type(None)), "decisions": list, "session": dict,
 }  # fmt: skip
 _WITHIN: Mapping[str, Mapping[str, type | tuple[type, ...]]] = {
     "sandbox": {"backend": str, "landlock": (int, type(None)), "limits": dict},

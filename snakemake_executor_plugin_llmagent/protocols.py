@@ -127,6 +127,8 @@ class Job:
         siblings: wildcards of the other jobs of this rule in this run.
         threads: cores.
         resources: name and value.
+        stand_ins: path of an input as the rule gives it → the file that stands in for it in this run (an altered copy,
+            its first entries, what a blinded author may see).
     """
 
     rule: str
@@ -139,10 +141,11 @@ class Job:
     siblings: tuple[Mapping[str, str], ...] = ()
     threads: int = 1
     resources: Mapping[str, object] = field(default_factory=dict)
+    stand_ins: Mapping[str, Path] = field(default_factory=dict)
 
     def real(self, item: Item) -> Path:
-        """Where an item really lies."""
-        return self.workdir / item.path
+        """Where an item really lies, or what stands in for it."""
+        return self.stand_ins.get(item.path) or self.workdir / item.path
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -67,6 +67,7 @@ class Attempt:
         layout, execution: its trial, None if it was not run.
         findings: of the checks and of the review.
         review: the verdict, None if nobody was asked.
+        evidence: what gates have shown, gate → results.
     """
 
     number: int
@@ -75,6 +76,7 @@ class Attempt:
     execution: Execution | None = None
     findings: tuple[Finding, ...] = ()
     review: Review | None = None
+    evidence: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
     @property
     def accepted(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -68,6 +69,38 @@ class Document:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Call:
+    """A contract or a probe as a rule names it: `fit_valid`, or `chi2_band(0.5, 1.8)`.
+
+    Attributes:
+        name: which.
+        arguments: name of a parameter → value, those that were given; values are what JSON can hold.
+        label: how it is shown, in the words of the rule.
+    """
+
+    name: str
+    arguments: Mapping[str, object] = field(default_factory=dict)
+    label: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blind:
+    """What an author may not see of data.
+
+    Attributes:
+        windows: column → range [low, high) that is hidden, in the column's own unit.
+        mc_only: whether no data input is shown at all; its twin is empty.
+        function: a person's `path.py:function` that makes the twin, if that is how.
+        inputs: names of the inputs that are data; empty: all that hold a hidden column (or with `mc_only` all).
+    """
+
+    windows: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    mc_only: bool = False
+    function: Document | None = None
+    inputs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Spec:
     """What an agent rule asks for.
 
@@ -80,6 +113,10 @@ class Spec:
         wildcards: names of the wildcards, sorted.
         context: extra files for the coder to read.
         checks: sources of the rule's own checks.
+        contracts: checks of the library that the rule names.
+        probes: probes that the rule names; None: the default ones, empty: none.
+        blind: what the author may not see; None: nothing is hidden.
+        decide: decisions that the rule makes itself, name → value.
         source_file: the file that defines the rule.
         line: line of the rule in that file.
     """
@@ -92,6 +129,10 @@ class Spec:
     wildcards: tuple[str, ...] = ()
     context: tuple[Document, ...] = ()
     checks: tuple[Document, ...] = ()
+    contracts: tuple[Call, ...] = ()
+    probes: tuple[Call, ...] | None = None
+    blind: Blind | None = None
+    decide: Mapping[str, object] = field(default_factory=dict)
     source_file: str = ""
     line: int = field(default=0)
 
@@ -100,9 +141,10 @@ class Spec:
         """The sha256 of what the sentence means, as 64 hexadecimal digits.
 
         It covers the text, the contents of context and check sources, and the names of inputs, outputs, params and
-        wildcards with their formats. It does not cover the rule's name or place, paths, data, the model or our prompts.
+        wildcards with their formats, contracts, probes, what is hidden, and decisions. It does not cover the rule's
+        name or place, paths, data, the model or our prompts.
         """
-        meaning = {
+        meaning: dict[str, object] = {
             "version": SPEC_DIGEST_VERSION,
             "text": self.text,
             "inputs": [asdict(slot) for slot in self.inputs],
@@ -112,4 +154,17 @@ class Spec:
             "context": [(document.label, digest_text(document.text)) for document in self.context],
             "checks": [(document.label, digest_text(document.text)) for document in self.checks],
         }
+        # Only what is used enters, so that approvals of rules that use none of it hold.
+        if self.contracts:
+            meaning["contracts"] = [(call.name, call.arguments) for call in self.contracts]
+        if self.probes is not None:
+            meaning["probes"] = [(call.name, call.arguments) for call in self.probes]
+        if self.blind is not None:
+            hidden = self.blind.function
+            meaning["blind"] = {
+                "windows": self.blind.windows, "mc_only": self.blind.mc_only, "inputs": self.blind.inputs,
+                "function": None if hidden is None else (hidden.label, digest_text(hidden.text)),
+            }  # fmt: skip
+        if self.decide:
+            meaning["decide"] = self.decide
         return digest_text(json.dumps(meaning, sort_keys=True, separators=(",", ":"), ensure_ascii=False))

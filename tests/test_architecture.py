@@ -19,11 +19,11 @@ import pytest
 PACKAGE = "snakemake_executor_plugin_llmagent"
 ROOT = Path(__file__).parents[1]
 
-BASE = frozenset({"errors", "spec", "config", "descriptions", "protocols", "text", "syntax"})
-LEAVES = frozenset({"formats", "llm", "sandbox", "lock", "session", "ledger"})
-BUILT_ON_FORMATS = frozenset({"context", "checks", "probes"})
+BASE = frozenset({"errors", "spec", "config", "descriptions", "protocols", "text", "syntax", "trials"})
+LEAVES = frozenset({"formats", "data", "llm", "sandbox", "lock", "session", "ledger"})
+BUILT_ON_FORMATS = frozenset({"context", "checks", "probes", "blinding"})
 IDEA = frozenset({"prompts", "replies", "roles", "authoring"})
-BELOW_DOORS = BASE | LEAVES | BUILT_ON_FORMATS | IDEA | {"reading", "assembly"}
+BELOW_DOORS = BASE | LEAVES | BUILT_ON_FORMATS | IDEA | {"reading", "working", "operations", "gates", "assembly"}
 
 MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "errors": frozenset(),
@@ -33,14 +33,20 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "config": frozenset({"errors", "text"}),
     "descriptions": frozenset(),
     "protocols": frozenset({"errors", "spec", "descriptions"}),
+    "trials": frozenset({"errors", "spec", "descriptions", "protocols"}),
     **dict.fromkeys(LEAVES, BASE),
     **dict.fromkeys(BUILT_ON_FORMATS, BASE | {"formats"}),
-    "checks": BASE | {"formats", "sandbox"},
+    "checks": BASE | {"formats", "data", "sandbox"},
+    "probes": BASE | {"data"},
+    "blinding": BASE | {"data"},
+    "operations": frozenset(),
     "prompts": frozenset(),
     "replies": BASE,
     "roles": BASE | {"replies", "prompts"},
     "authoring": BASE | {"session", "ledger", "roles", "checks", "probes"},
     "reading": BASE | {"sandbox", "formats"},
+    "working": BASE | {"sandbox"},
+    "gates": BASE | {"data", "checks", "probes", "blinding", "roles", "session", "authoring"},
     "assembly": BELOW_DOORS - {"assembly"},
     "host": BELOW_DOORS,
     "report": BELOW_DOORS,
@@ -57,9 +63,9 @@ NO_BACKENDS = {
     "formats.render": {"context", "host", "cli", "report"},
     **{f"sandbox.{module}": {"host"} for module in ("collect", "layout", "stages", "trees", "warden")},
     # How an approved script is confined is the same for all backends, of which `walls` alone knows.
-    **{f"sandbox.{module}": {"host", "reading"} for module in ("caches", "confined", "order", "process")},
+    **{f"sandbox.{module}": {"host", "reading", "working"} for module in ("caches", "confined", "order", "process")},
     "sandbox.limits": {"host", "reading", "doctor"},
-    "sandbox.alone": {"host", "reading"},
+    "sandbox.alone": {"host", "reading", "working"},
     "sandbox.fitness": {"checks"},
     "sandbox.walls": {"host", "doctor"},
     **{f"sandbox.{module}": {"doctor"} for module in ("cgroup", "landlock", "seccomp")},
@@ -77,6 +83,14 @@ VENDORS = {
     "rich": "cli.py",
 }
 """Vendor → the one module that may import it."""
+WHOLE_FILES = {
+    "uproot": "data/rootfile.py",
+    "awkward": "data/rootfile.py",
+    "pyarrow": "data/parquetfile.py",
+    "h5py": "data/arrayfile.py",
+    "PIL": "data/arrayfile.py",
+}
+"""Vendor → the one module that reads and writes whole files with it, where descriptions are not enough."""
 COMMON = frozenset({"numpy", "yaml"})
 """Packages that every part may use."""
 SNAKEMAKE = ("snakemake", "snakemake_interface_common", "snakemake_interface_executor_plugins")
@@ -91,7 +105,7 @@ ALONE = frozenset(
     }
 )  # fmt: skip
 """What starts in a process of its own, before anything else is there: standard library and each other only."""
-ALSO_ALONE = {"sandbox/output.py": ("text",), "sandbox/alone.py": ("formats.tell",)}
+ALSO_ALONE = {"sandbox/output.py": ("text",), "sandbox/alone.py": ("formats.tell", "operations")}
 """Who of them may import something more, which is loaded when it is needed."""
 
 MODULE_LINES, FUNCTION_LINES, INIT_LINES = 400, 80, 30
@@ -202,7 +216,7 @@ def _foreign(path: str, module: str) -> Iterator[str]:
         if _part(path) not in ("host", "__init__"):
             yield f"only host may import {top}"
     elif top in VENDORS:
-        if path != VENDORS[top]:
+        if path not in (VENDORS[top], WHOLE_FILES.get(top)):
             yield f"only {VENDORS[top]} may import {top}"
     elif top not in COMMON:
         yield f"nothing says who may import {top}; name its one place in {Path(__file__).name}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ from snakemake_executor_plugin_llmagent.config import (
     validate_options,
 )
 from snakemake_executor_plugin_llmagent.errors import ConfigError
+from snakemake_executor_plugin_llmagent.host.asked import blind_of, checks_of, decide_of, probes_of
+from snakemake_executor_plugin_llmagent.host.names import offer_names
 from snakemake_executor_plugin_llmagent.host.withheld import note_secrets
 from snakemake_executor_plugin_llmagent.host.wrong import AgentRuleError, SandboxError
 from snakemake_executor_plugin_llmagent.spec import Document, Kind, Slot, Spec
@@ -29,9 +31,9 @@ DIGEST_PARAM = "llmagent_spec"
 
 KNOWN = (
     "model", "coder", "supervisor", "supervision", "max_attempts", "approve", "timeout", "checks", "context", "sandbox",
-    "readable",
+    "readable", "probes", "blind", "decide", "crosscheck", "slice",
 )  # fmt: skip
-PLANNED = ("budget", "probes", "skills", "blind", "crosscheck")
+PLANNED = ("budget", "skills")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +45,7 @@ class Declaration:
         text: the sentence.
         options: choices about authoring.
         documents, checks: texts that belong to what is asked for.
+        asked: the parts of the spec that options make: contracts, probes, blind, decide.
         base: directory of the file that defines the rule.
         file, line: where.
         claims: scripts that rules of this workflow hold, by path, each with the spec digest that came first.
@@ -53,6 +56,7 @@ class Declaration:
     options: Options
     documents: tuple[Document, ...]
     checks: tuple[Document, ...]
+    asked: Mapping[str, Any]
     base: Path
     file: str
     line: int
@@ -115,8 +119,10 @@ def script_reference(script: Path, base: str) -> str:
 
 def declare(workflow: Any, name: str | None, file: str, line: int) -> Callable[..., Callable[[Any], Any]]:
     """What `@workflow.agent(name, file, line)(sentence, **options)` calls."""
+    taken_back = offer_names(workflow)
 
     def decorate(*sentence: object, **options: object) -> Callable[[Any], Any]:
+        taken_back()
         try:
             declaration = _declare(workflow, name, file, line, sentence, options)
         except ConfigError as error:
@@ -141,7 +147,14 @@ def _declare(
     text = _sentence(where, sentence, spec_file, base)
     for option in options:
         _check_option(where, option)
-    checks = tuple(load_check(label, base) for label in _strings(where, "checks", options.pop("checks", ())))
+    own, contracts = checks_of(where, options.pop("checks", ()))
+    checks = tuple(load_check(label, base) for label in own)
+    asked = {
+        "contracts": contracts,
+        "probes": probes_of(where, options.pop("probes", None)),
+        "blind": blind_of(where, options.pop("blind", None), base),
+        "decide": decide_of(where, options.pop("decide", None)),
+    }
     documents = tuple(_document(where, label, base) for label in _strings(where, "context", options.pop("context", ())))
     try:
         chosen = validate_options(Options(**options), base=base)  # type: ignore[arg-type]
@@ -155,8 +168,8 @@ def _declare(
     persons_choices()  # under other executors nothing else looks at them before jobs run
     note_secrets(workflow)
     claims = workflow.__dict__.setdefault("_llmagent_claims", {})
-    return Declaration(name=name, text=text, options=chosen, documents=documents, checks=checks, base=base,
-                       file=file, line=line, claims=claims)  # fmt: skip
+    return Declaration(name=name, text=text, options=chosen, documents=documents, checks=checks, asked=asked,
+                       base=base, file=file, line=line, claims=claims)  # fmt: skip
 
 
 def _base(workflow: Any, file: str) -> Path:
@@ -247,7 +260,7 @@ def _complete(ruleinfo: AgentRuleInfo, rulename: str) -> AgentRule:
     spec = Spec(
         rule=rulename, text=declaration.text, inputs=_slots(ruleinfo.input), outputs=outputs, params=names,
         wildcards=_wildcards(ruleinfo.output), context=declaration.documents, checks=declaration.checks,
-        source_file=declaration.file, line=declaration.line,
+        source_file=declaration.file, line=declaration.line, **declaration.asked,
     )  # fmt: skip
     script = _claim(declaration, ruleinfo.name or declaration.name or rulename, rulename, spec.digest)
     return AgentRule(name=rulename, spec=spec, options=declaration.options, script=script)

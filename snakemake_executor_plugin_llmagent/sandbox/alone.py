@@ -1,8 +1,8 @@
 """Starts a part of the sandbox in a process of its own: `python -I -S alone.py supervise|launch ...`.
 
 Standard library alone, and as little of it as can be: this runs before every script, and inside the walls, where the
-package's own `__init__` (which loads Snakemake) must not run. (`python -P alone.py describe ...` reads files, and so
-needs packages.) An empty stand-in for the package lets the modules of the
+package's own `__init__` (which loads Snakemake) must not run. (`python -P alone.py describe|work ...` reads files, and
+so needs packages.) An empty stand-in for the package lets the modules of the
 sandbox find each other under their usual names.
 """
 
@@ -40,6 +40,10 @@ def main(arguments: list[str]) -> int:
         from snakemake_executor_plugin_llmagent.formats.tell import tell
 
         return tell(*rest)
+    if part == "work" and len(rest) == 3:
+        from snakemake_executor_plugin_llmagent.operations import work
+
+        return work(*rest)
     print("usage: alone.py supervise ORDER.json -- COMMAND...", file=sys.stderr)
     return FAILED
 

@@ -35,9 +35,11 @@ def plan(job: Job, stage: Path) -> Layout:
         inner = _inner(item.path)
         paths[item.path] = inner if inner is not None else f"{outside}/{number}/{_real(job, item).name}"
     links: dict[str, Path] = {}
-    for item in job.inputs:
+    for number, item in enumerate(job.inputs):
         inner = _inner(item.path)
         real = _real(job, item)
+        if inner is None and item.path in job.stand_ins:
+            inner = f"{outside}/inputs/{number}/{Path(item.path).name}"
         if inner is not None and not folders.isdisjoint(_above(inner)):
             inner = None
         paths.setdefault(item.path, inner if inner is not None else str(real))

@@ -109,6 +109,7 @@ class Shop:
             sandbox=sandbox,
             read_ahead=lambda paths: None,
             describe=look,
+            gates=(),
             run_aside=run_aside(),
             context=lambda spec, task: f"BRIEF of {spec.rule}",
             show_outputs=self._show,

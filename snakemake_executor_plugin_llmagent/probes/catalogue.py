@@ -1,0 +1,48 @@
+"""The probes that rules can name: `probes=[scale_weights(2), half_events()]`. Declared here, carried out beside it.
+
+A probe runs the candidate again on altered copies of its inputs and demands a response of the numbers in the outputs:
+`scales` (yields by the factor), `invariant` (nothing changes), `moves` (something does), `fails_clearly` (the script
+fails, and its last words name what is missing). This is read whenever a Snakefile is, so it loads nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+
+def scale_weights(factor: float = 2.0, column: str | None = None, response: str = "scales") -> None:
+    """Multiply all weights: yields scale with them, shapes and positions do not change."""
+
+
+def shuffle_events(response: str = "invariant", tolerance: float = 1e-6) -> None:
+    """Permute the rows of tables: results do not depend on the order of events."""
+
+
+def half_events(response: str = "moves") -> None:
+    """Keep every second event: yields become about half, and something moves at all."""
+
+
+def inject_signal(mass: float, n: int, column: str | None = None, width: float = 1.7, response: str = "moves") -> None:
+    """Add `n` events around a mass [unit of the column]: what measures a signal moves up."""
+
+
+def empty_input(response: str = "fails_clearly") -> None:
+    """Take all events out: the script fails with a clear message, or writes a result that says that it is empty."""
+
+
+def drop_branch(name: str | None = None, response: str = "fails_clearly") -> None:
+    """Take a branch out that the script reads: it fails with a message that names it."""
+
+
+def rename_input(response: str = "invariant") -> None:
+    """Give the inputs other names: results do not depend on what files are called."""
+
+
+PROBES: Mapping[str, Callable[..., None]] = {
+    function.__name__: function
+    for function in (
+        scale_weights, shuffle_events, half_events, inject_signal, empty_input, drop_branch, rename_input,
+    )
+}  # fmt: skip
+"""Name → declaration."""
+RESPONSES = ("scales", "invariant", "moves", "fails_clearly")
