@@ -11,8 +11,11 @@ from functools import partial
 from pathlib import Path
 
 from snakemake_executor_plugin_llmagent.authoring import Supervision, Workshop
+from snakemake_executor_plugin_llmagent.blinding.twins import TwinTask
+from snakemake_executor_plugin_llmagent.blinding.words import hidden
 from snakemake_executor_plugin_llmagent.config import (
     KEY_VARIABLES,
+    NOBODY,
     Keys,
     Options,
     check_readable,
@@ -25,16 +28,21 @@ from snakemake_executor_plugin_llmagent.context import (
     render_description,
     representatives,
 )
+from snakemake_executor_plugin_llmagent.decisions import recorded
 from snakemake_executor_plugin_llmagent.errors import ConfigError, NotApproved
 from snakemake_executor_plugin_llmagent.gates import Bench
 from snakemake_executor_plugin_llmagent.gates.contents import contents_gate
+from snakemake_executor_plugin_llmagent.gates.crosscheck import ROLE as SECOND
+from snakemake_executor_plugin_llmagent.gates.crosscheck import crosschecked
+from snakemake_executor_plugin_llmagent.gates.probes import probes_gate
+from snakemake_executor_plugin_llmagent.gates.slices import Slicer
 from snakemake_executor_plugin_llmagent.llm import CallSettings, open_model
 from snakemake_executor_plugin_llmagent.llm.abortable import Abortable
 from snakemake_executor_plugin_llmagent.llm.forbidden import Forbidden
 from snakemake_executor_plugin_llmagent.llm.recording import Recording
 from snakemake_executor_plugin_llmagent.llm.redacted import Redacted
 from snakemake_executor_plugin_llmagent.lock import Approval, Lock, digest_script, run_record, sandbox_record
-from snakemake_executor_plugin_llmagent.protocols import Completion, Ending, Model, Request, Severity, Task, Trial
+from snakemake_executor_plugin_llmagent.protocols import Ending, Model, Picture, Severity, Task, Trial
 from snakemake_executor_plugin_llmagent.reading import ConfinedReader
 from snakemake_executor_plugin_llmagent.roles import Attempt, Coder, Supervisor
 from snakemake_executor_plugin_llmagent.sandbox import layout
@@ -46,7 +54,8 @@ from snakemake_executor_plugin_llmagent.session import Session, utc_now
 from snakemake_executor_plugin_llmagent.spec import Spec
 from snakemake_executor_plugin_llmagent.syntax import parse
 from snakemake_executor_plugin_llmagent.text import one_line, shorten
-from snakemake_executor_plugin_llmagent.trials import Gate
+from snakemake_executor_plugin_llmagent.trials import First, Gate, Worker
+from snakemake_executor_plugin_llmagent.witness import Witness
 from snakemake_executor_plugin_llmagent.working import ConfinedWorker
 
 CONTEXT_TOKENS = 48_000
@@ -56,6 +65,9 @@ FURTHER_PLACES = """\
 
 The script may read these files and folders too, besides its inputs. Modules and packages among them can be imported by
 their names."""
+PICTURES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
+MOST_PICTURES, MOST_PICTURE_BYTES = 6, 4 << 20
+"""How many images a reviewer is shown, and how large one may be [bytes]."""
 OUTPUT_VIEW_CHARACTERS = 20_000
 """How much of its outputs a reviewer is shown [characters]."""
 
@@ -70,6 +82,7 @@ class Settings:
         read_keys: reads the providers' keys when a model is first opened.
         context_tokens: limit on the context [tokens], None for the default.
         locked: whether no model may be called at all.
+        images: whether supervisors read images.
         workdir: the working directory.
         environment: the environment of this process, of which an allow list reaches scripts.
         cancelled: set when everything has to end.
@@ -80,6 +93,7 @@ class Settings:
     read_keys: Callable[[], Keys] = field(repr=False)
     context_tokens: int | None
     locked: bool
+    images: bool = False
     workdir: Path
     environment: Mapping[str, str] = field(repr=False)
     cancelled: threading.Event
@@ -88,37 +102,6 @@ class Settings:
     def home(self) -> Path:
         """Where the plugin keeps what is never committed."""
         return self.workdir / ".snakemake" / "llmagent"
-
-
-class Witness:
-    """A model whose calls are written into a session."""
-
-    def __init__(self, model: Model, session: Session) -> None:
-        """Watch a model."""
-        self._model = model
-        self._session = session
-        self.reported = ""
-        self.usage: Counter[str] = Counter()
-
-    @property
-    def name(self) -> str:
-        """The model as the person named it."""
-        return self._model.name
-
-    def complete(self, request: Request) -> Completion:
-        """Hand the request on, and note what was asked and answered."""
-        number = self.usage["calls"] = self.usage["calls"] + 1
-        stem = f"calls/{request.role}-{number}"
-        asked = "\n\n".join(f"## {message.role}\n\n{message.content}" for message in request.messages)
-        self._session.event("call", role=request.role, model=self.name, request=self._session.keep(f"{stem}.md", asked))
-        reply = self._model.complete(request)
-        self.reported = reply.model
-        self.usage += Counter(vars(reply.usage))
-        self._session.event(
-            "reply", role=request.role, model=reply.model, stop=reply.stop, usage=vars(reply.usage),
-            request_id=reply.request_id, text=self._session.keep(f"{stem}.reply.md", reply.text),
-        )  # fmt: skip
-        return reply
 
 
 class Assembly:
@@ -171,8 +154,9 @@ class Assembly:
             )
         self._open(options.coder or options.model or "")
         supervisor = self._supervisor_name(options)
-        if supervisor is not None:
-            self._open(supervisor)
+        for name in (supervisor, options.crosscheck):
+            if name is not None and name != NOBODY:
+                self._open(name)
 
     def _supervisor_name(self, options: Options) -> str | None:
         name = options.supervisor or options.model or options.coder
@@ -199,32 +183,52 @@ class Assembly:
         supervisor = self._supervisor_name(options)
         ground = self._ground(options)
         reader = ConfinedReader(ground, self.stages.new_folder, self.warden.new_token, self.settings.cancelled)
-        sandbox = ConfinedSandbox(
-            ground=ground, timeout=options.timeout, warden=self.warden, cancelled=self.settings.cancelled
-        )
-        bench = Bench(
-            worker=ConfinedWorker(ground, self.stages.new_folder, self.warden.new_token, self.settings.cancelled),
-            sandbox=sandbox, folder=self.stages.new_folder, discard=layout.remove, tell=tell,
-        )  # fmt: skip
-        return Workshop(
+        bench = self.bench(options, tell)
+        stages = self.stages.new_folder()
+        first = Slicer(bench.worker, stages / "first", options.slice)
+        shop = Workshop(
             coder=Coder(Witness(self._open(options.coder or options.model or ""), session)),
             supervisor=None if supervisor is None else Supervisor(Witness(self._open(supervisor), session)),
             supervision=Supervision.NONE if supervisor is None else Supervision(options.supervision),
-            sandbox=sandbox,
+            sandbox=bench.sandbox,
             describe=reader,
             read_ahead=reader.read_ahead,
             run_aside=partial(self._run_aside, options.timeout),
-            gates=_gates(bench),
+            gates=_gates(bench, first),
+            first=first,
             context=partial(
                 _context, reader, options.readable, max_tokens=self.settings.context_tokens or CONTEXT_TOKENS
             ),
             show_outputs=partial(_show_outputs, reader),
+            pictures=_pictures if self.settings.images else lambda _: (),
             session=session,
-            stages=self.stages.new_folder(),
+            stages=stages,
             discard=layout.remove,
             tell=tell,
             max_attempts=options.max_attempts,
         )
+        if options.crosscheck in (None, NOBODY):
+            return shop
+        second = Coder(Witness(self._open(options.crosscheck), session), role=SECOND)
+        return crosschecked(shop, bench, second, options.tolerance)
+
+    def bench(self, options: Options, tell: Callable[[str], None]) -> Bench:
+        """What runs scripts and works on foreign files, without any model."""
+        assert options.timeout is not None
+        ground = self._ground(options)
+        sandbox = ConfinedSandbox(
+            ground=ground, timeout=options.timeout, warden=self.warden, cancelled=self.settings.cancelled
+        )
+        worker, folder = self._worker(ground), self.stages.new_folder
+        return Bench(worker=worker, sandbox=sandbox, folder=folder, discard=layout.remove, tell=tell)
+
+    def hands(self, options: Options) -> tuple[Worker, Callable[..., Ending]]:
+        """What works on foreign files behind walls, and what runs programs of the person's own."""
+        assert options.timeout is not None
+        return self._worker(self._ground(options)), partial(self._run_aside, options.timeout)
+
+    def _worker(self, ground: Ground) -> Worker:
+        return ConfinedWorker(ground, self.stages.new_folder, self.warden.new_token, self.settings.cancelled)
 
     def _ground(self, options: Options) -> Ground:
         """What all scripts of a rule have in common."""
@@ -263,6 +267,7 @@ class Assembly:
             raise ConfigError("Only a script that has run can be approved.")
         now = utc_now()
         models = {"coder": shop.coder.model, **({"supervisor": shop.supervisor.model} if shop.supervisor else {})}
+        models |= {SECOND: shop.second.model} if shop.second else {}
         witnesses = {role: model for role, model in models.items() if isinstance(model, Witness)}
         usage: Counter[str] = sum((witness.usage for witness in witnesses.values()), Counter())
         return Lock(
@@ -286,15 +291,16 @@ class Assembly:
             ),
             checks=_results(spec, attempt),
             evidence={name: dict(results) for name, results in attempt.evidence.items() if results},
+            blind=hidden(spec.blind),
             review=_review(attempt),
-            decisions=attempt.draft.decisions,
+            decisions=recorded(spec, attempt.draft.decisions),
             session={"path": _relative(shop.session.directory, self.settings.workdir), "digest": shop.session.digest},
         )
 
 
-def _gates(bench: Bench) -> tuple[Gate, ...]:
+def _gates(bench: Bench, first: First) -> tuple[Gate, ...]:
     """The gates of a rule, cheap first."""
-    return (contents_gate(bench),)
+    return (contents_gate(bench), probes_gate(bench, first))
 
 
 def _context(reader: ConfinedReader, readable: tuple[str, ...], spec: Spec, task: Task, *, max_tokens: int) -> str:
@@ -303,10 +309,12 @@ def _context(reader: ConfinedReader, readable: tuple[str, ...], spec: Spec, task
         spec, task.job, describe=reader, packages=importable_packages(), python_version=python_version(),
         max_tokens=max_tokens, interpreter_note=task.environment,
     )  # fmt: skip
-    if not readable:
-        return context.text
-    places = "\n".join(f"- `{one_line(place, 1000)}`" for place in readable)
-    return f"{context.text}\n\n{FURTHER_PLACES}\n\n{places}"
+    parts = [context.text]
+    if isinstance(task, TwinTask):
+        parts.append(task.note)
+    if readable:
+        parts.append(FURTHER_PLACES + "\n\n" + "\n".join(f"- `{one_line(place, 1000)}`" for place in readable))
+    return "\n\n".join(parts)
 
 
 def _show_outputs(reader: ConfinedReader, trial: Trial) -> str:
@@ -319,6 +327,18 @@ def _show_outputs(reader: ConfinedReader, trial: Trial) -> str:
         shown = render_description(reader(place)) if place.exists() else "was not written"
         parts.append(f"{item.path}\n{shown}")
     return shorten("\n\n".join(parts), OUTPUT_VIEW_CHARACTERS)
+
+
+def _pictures(trial: Trial) -> tuple[Picture, ...]:
+    """The images among the outputs of a trial, as they are."""
+    found: list[Picture] = []
+    for item in trial.job.outputs if trial.layout is not None else ():
+        assert trial.layout is not None
+        media_type = PICTURES.get(Path(item.path).suffix.lower())
+        place = trial.layout.inside(item)
+        if media_type and place.is_file() and place.stat().st_size <= MOST_PICTURE_BYTES and len(found) < MOST_PICTURES:
+            found.append(Picture(name=item.path, media_type=media_type, data=place.read_bytes()))
+    return tuple(found)
 
 
 def _packages_of(source: str) -> dict[str, str]:

@@ -8,19 +8,30 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
-from snakemake_executor_plugin_llmagent import checks
+from snakemake_executor_plugin_llmagent import briefs, checks, taxonomy
 from snakemake_executor_plugin_llmagent.errors import AttemptsExhausted
-from snakemake_executor_plugin_llmagent.protocols import Describe, Finding, RunAside, Sandbox, Task, Trial
+from snakemake_executor_plugin_llmagent.protocols import (
+    Describe,
+    Finding,
+    Picture,
+    RunAside,
+    Sandbox,
+    Task,
+    Trial,
+)
 from snakemake_executor_plugin_llmagent.roles import Attempt, Coder, Draft, Supervisor
 from snakemake_executor_plugin_llmagent.session import Session
 from snakemake_executor_plugin_llmagent.spec import Kind, Spec
 from snakemake_executor_plugin_llmagent.text import one_line
-from snakemake_executor_plugin_llmagent.trials import Gate
+from snakemake_executor_plugin_llmagent.trials import First, Gate, OnSlices, Slice
 
+MOST_ON_SLICES = 3
+"""After so many attempts a script is tried on all entries at once: perhaps it is right, and fails on few of them."""
 INSTRUCTIONS = """\
 # Instructions of the supervisor
 
@@ -54,6 +65,10 @@ class Workshop:
     discard: Callable[[Path], None]
     tell: Callable[[str], None]
     max_attempts: int
+    first: First = lambda _: None
+    second: Coder | None = None
+    last_word: Callable[[Spec, Task, Attempt], str] = lambda *_: ""
+    pictures: Callable[[Trial], Sequence[Picture]] = lambda _: ()
 
 
 def author(
@@ -85,7 +100,8 @@ def author(
             return last
         _discard(shop, last)
         shown = _to_show(last, shown)
-    raise AttemptsExhausted(exhausted(spec, shop, last))
+    said = "" if last is None else shop.last_word(spec, task, last)
+    raise AttemptsExhausted(exhausted(spec, shop, last, said))
 
 
 def judge(shop: Workshop, spec: Spec, task: Task, attempt: Attempt, brief: str, others: Sequence[Task] = ()) -> Attempt:
@@ -101,38 +117,78 @@ def judge(shop: Workshop, spec: Spec, task: Task, attempt: Attempt, brief: str, 
 
 
 def try_out(shop: Workshop, spec: Spec, task: Task, draft: Draft, number: int) -> Attempt:
-    """Run a candidate once in an empty stage, and check what happened, cheap checks first."""
+    """Run a candidate once in an empty stage, and check what happened, cheap checks first.
+
+    If inputs are large, it is run on their first entries before, and on all of them only if nothing was found there.
+    """
     if draft.source is None:
         return Attempt(number=number, draft=draft, findings=draft.findings)
     trial = Trial(spec=spec, job=task.job, source=draft.source, decisions=draft.decisions)
-    findings = (*draft.findings, *checks.run_checks(checks.static_checks(), trial))
+    findings = (*draft.findings, *checks.run_checks(checks.static_checks(shop.describe), trial))
+    attempt = Attempt(number=number, draft=draft, findings=findings)
     if checks.stops(findings):
-        return Attempt(number=number, draft=draft, findings=findings)
-    stage = shop.stages / f"{spec.rule}-{uuid.uuid4().hex[:8]}"
+        return attempt
+    part = shop.first(task) if 0 < number < min(shop.max_attempts, MOST_ON_SLICES + 1) else None
+    if part is not None:
+        attempt, passed = _on_slice(shop, part, trial, attempt)
+        if not passed:
+            return attempt
+    return _run(shop, task, trial, attempt)[0]
+
+
+def _on_slice(shop: Workshop, part: Slice, trial: Trial, attempt: Attempt) -> tuple[Attempt, bool]:
+    """An attempt with what was found on the first entries of large inputs, and whether it may see all entries."""
+    shop.tell(f"the script is tried on {part.label}")
+    cut = replace(trial, job=part.task.job, slice=part.entries)
+    small, lasting = _run(shop, part.task, cut, replace(attempt, evidence={"slices": {"first": part.label}}))
+
+    def of_slice(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+        return tuple(replace(one, message=f"On {part.label}: {one.message}") for one in findings)
+
+    new = small.findings[len(attempt.findings) :]
+    if checks.stops(new):
+        return replace(small, findings=(*attempt.findings, *of_slice(new))), False
+    _discard(shop, small)
+    return replace(attempt, findings=(*attempt.findings, *of_slice(lasting)), evidence=small.evidence), True
+
+
+def _run(shop: Workshop, task: Task, trial: Trial, attempt: Attempt) -> tuple[Attempt, tuple[Finding, ...]]:
+    """An attempt with its run and what was found then; also by itself what gates found that judge nothing but slices.
+
+    On slices the rule's own checks are left out: they may ask for numbers that only all entries give.
+    """
+    findings = attempt.findings
+    stage = shop.stages / f"{trial.spec.rule}-{uuid.uuid4().hex[:8]}"
     try:
         shop.tell("the script runs")
-        layout, execution = shop.sandbox.run(task, draft.source, stage)
+        layout, execution = shop.sandbox.run(task, trial.source, stage)
         trial = replace(trial, layout=layout, execution=execution)
-        content, own = checks.content_checks(shop.describe), checks.own_checks(trial, shop.run_aside)
-        for group in ((checks.run_check(),), checks.file_checks(), content, own):
-            if not checks.stops(findings):
-                if group is content:
-                    files = (item for item in task.job.outputs if item.kind is not Kind.DIRECTORY)
-                    shop.read_ahead([layout.inside(item) for item in files])
-                findings = (*findings, *checks.run_checks(group, trial))
-        attempt = Attempt(number=number, draft=draft, layout=layout, execution=execution, findings=findings)
-        return _through_gates(shop, task, trial, attempt)
+        attempt = replace(attempt, layout=layout, execution=execution)
+        content = checks.content_checks(shop.describe)
+        own = () if trial.slice else checks.own_checks(trial, shop.run_aside)
+        with ExitStack() as begun:
+            for group in ((checks.run_check(),), checks.file_checks(), content, own):
+                if not checks.stops(findings):
+                    if group is content:
+                        for gate in shop.gates:
+                            if gate.ahead is not None and _judges(gate, trial, attempt):
+                                begun.callback(gate.ahead(task, trial))
+                        files = (item for item in task.job.outputs if item.kind is not Kind.DIRECTORY)
+                        shop.read_ahead([layout.inside(item) for item in files])
+                    findings = (*findings, *checks.run_checks(group, trial))
+            return _through_gates(shop, task, trial, replace(attempt, findings=findings))
     except BaseException:
         shop.discard(stage)
         raise
 
 
-def _through_gates(shop: Workshop, task: Task, trial: Trial, attempt: Attempt) -> Attempt:
+def _through_gates(shop: Workshop, task: Task, trial: Trial, attempt: Attempt) -> tuple[Attempt, tuple[Finding, ...]]:
     """An attempt with what the gates came to, as far as it got; job number 0 is another job of a repaired script."""
+    lasting: tuple[Finding, ...] = ()
     for gate in shop.gates:
         if checks.stops(attempt.findings):
             break
-        if attempt.number or gate.everywhere:
+        if _judges(gate, trial, attempt):
             shop.tell(f"checks: {gate.name}")
             evidence = gate.judge(task, trial)
             attempt = replace(
@@ -140,7 +196,17 @@ def _through_gates(shop: Workshop, task: Task, trial: Trial, attempt: Attempt) -
                 findings=(*attempt.findings, *evidence.findings),
                 evidence={**attempt.evidence, gate.name: evidence.results},
             )
-    return attempt
+            lasting = (*lasting, *evidence.findings) if gate.on_slices is OnSlices.ONLY else lasting
+    return attempt, lasting
+
+
+def _judges(gate: Gate, trial: Trial, attempt: Attempt) -> bool:
+    """Whether a gate has a say in a trial."""
+    if trial.slice and gate.on_slices is OnSlices.NEVER:
+        return False
+    if gate.on_slices is OnSlices.ONLY and gate.name in attempt.evidence:
+        return False  # it has judged the slice
+    return bool(attempt.number) or gate.everywhere
 
 
 def _elsewhere(shop: Workshop, spec: Spec, others: Sequence[Task], draft: Draft) -> tuple[Finding, ...]:
@@ -171,9 +237,13 @@ def _reviewed(shop: Workshop, spec: Spec, task: Task, attempt: Attempt, brief: s
     )  # fmt: skip
     shop.tell(f"{shop.supervisor.model.name} reviews")
     outputs = shop.show_outputs(trial)
-    review, readable = shop.supervisor.review(trial, attempt.findings, outputs, brief)
+    review, readable = shop.supervisor.review(
+        trial, attempt.findings, outputs, brief, evidence=attempt.evidence, pictures=shop.pictures(trial)
+    )
     if readable:
-        return replace(attempt, review=review)
+        cited = briefs.cites(review.comments, trial, attempt.evidence)
+        evidence = attempt.evidence if cited else {**attempt.evidence, "review": {"cites": "no evidence"}}
+        return replace(attempt, review=review, evidence=evidence)
     text = f"The reviewer's reply could not be read, twice: {review.comments}"
     return replace(attempt, findings=(*attempt.findings, Finding(check="review.malformed", message=text)))
 
@@ -196,6 +266,8 @@ def record(shop: Workshop, attempt: Attempt) -> None:
     """Write an attempt into the session and say how it went."""
     folder = f"attempt-{attempt.number}"
     execution = attempt.execution
+    revised = attempt.review is not None and not attempt.review.approved
+    kind = taxonomy.classify(attempt.findings, execution.log if execution else "", revised=revised)
     shop.session.event(
         "attempt",
         number=attempt.number,
@@ -209,6 +281,7 @@ def record(shop: Workshop, attempt: Attempt) -> None:
         review=vars(attempt.review) if attempt.review else None,
         decisions=list(attempt.draft.decisions),
         evidence={name: dict(results) for name, results in attempt.evidence.items()},
+        **{"class": None if kind is None else vars(kind)},
     )
     for finding in attempt.findings:
         shop.tell(f"attempt {attempt.number}: {finding.severity}: {finding.check}: {one_line(finding.message, 300)}")
@@ -223,13 +296,15 @@ def _discard(shop: Workshop, attempt: Attempt) -> None:
         shop.discard(attempt.layout.stage)
 
 
-def exhausted(spec: Spec, shop: Workshop, last: Attempt | None) -> str:
+def exhausted(spec: Spec, shop: Workshop, last: Attempt | None, said: str = "") -> str:
     """Why a rule has no script, in words for the person who wrote the sentence."""
     lines = [f"No script for rule {spec.rule} was accepted in {shop.max_attempts} attempts. The last one:"]
     if last is not None:
         lines += [f"  - {finding.check}: {one_line(finding.message, 500)}" for finding in last.findings]
         if last.review is not None and not last.review.approved:
             lines.append(f"  - review: {one_line(last.review.comments, 500)}")
+    if said:
+        lines.append(f"The supervisor compared the two scripts (A is the last one):\n{said}")
     lines.append(f"Everything that was written, run and found lies in {shop.session.directory}.")
     lines.append("Say in the sentence what was misunderstood, choose another model, or raise --llmagent-max-attempts.")
     return "\n".join(lines)

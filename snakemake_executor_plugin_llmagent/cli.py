@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from snakemake_executor_plugin_llmagent import lock
+from snakemake_executor_plugin_llmagent.blinding.words import hidden, in_words
 from snakemake_executor_plugin_llmagent.errors import (
     AgentError,
     ConfigError,
@@ -23,10 +24,11 @@ from snakemake_executor_plugin_llmagent.errors import (
     NotApproved,
     SandboxUnavailable,
 )
-from snakemake_executor_plugin_llmagent.lock import Approval, Lock, Status
+from snakemake_executor_plugin_llmagent.lock import Approval, Lock, Status, opened
 from snakemake_executor_plugin_llmagent.session import utc_now
 from snakemake_executor_plugin_llmagent.spec import State
 from snakemake_executor_plugin_llmagent.text import clean, one_line
+from snakemake_executor_plugin_llmagent.variations.command import add_vary
 
 if TYPE_CHECKING:
     from snakemake_executor_plugin_llmagent.host.declared import AgentRule
@@ -38,6 +40,8 @@ examples:
   llmagent status --check             the same; exit status 5 unless all are frozen (for CI)
   llmagent show fit_myy               the sentence, the script and the evidence for it
   llmagent approve fit_myy            approve a script that you changed or that waits for you
+  llmagent unblind fit_myy            open the data of a blinded rule to its script
+  llmagent vary fit_myy               how far results depend on what the sentence left open
   llmagent eject fit_myy              make it a plain `script:` rule
   llmagent doctor                     how scripts of models are confined on this machine
 
@@ -98,6 +102,10 @@ def _parser() -> argparse.ArgumentParser:
     approve.add_argument("rule", metavar="RULE")
     approve.add_argument("--name", help="your name; by default that of git, or of your account")
     approve.add_argument("--stale", action="store_true", help="also if the rule asks for something else by now")
+    unblind = add("unblind", _unblind, "Open the data of a blinded rule to its frozen script, in your name.")
+    unblind.add_argument("rule", metavar="RULE")
+    unblind.add_argument("--name", help="your name; by default that of git, or of your account")
+    add_vary(add)
     doctor = commands.add_parser("doctor", help=DOCTOR, description=DOCTOR)
     doctor.add_argument("--json", action="store_true", help="print JSON for programs")
     doctor.set_defaults(command=_doctor)
@@ -119,17 +127,9 @@ def _rules(options: argparse.Namespace) -> tuple[AgentRule, ...]:
 
 
 def _rule(options: argparse.Namespace) -> AgentRule:
-    return _named(_rules(options), options.rule)
+    from snakemake_executor_plugin_llmagent.host.project import named
 
-
-def _named(rules: Sequence[AgentRule], name: str) -> AgentRule:
-    found = {rule.name: rule for rule in rules}
-    if name in found:
-        return found[name]
-    near = difflib.get_close_matches(name, found, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    known = ", ".join(found) or "none"
-    raise ConfigError(f"There is no agent rule {name!r}.{hint} The agent rules are: {known}.")
+    return named(_rules(options), options.rule)
 
 
 def _facts(rule: AgentRule) -> tuple[dict[str, Any], Status | None]:
@@ -146,7 +146,20 @@ def _facts(rule: AgentRule) -> tuple[dict[str, Any], Status | None]:
         status = lock.status(rule.script, rule.spec.digest)
     except LockMismatch as error:
         return {**facts, "state": "broken", "reason": str(error)}, None
-    return {**facts, "state": str(status.state), "reason": status.reason}, status
+    blind = _blind(rule, status)
+    reason = f"{status.reason}; {blind}" if blind else status.reason
+    return {**facts, "state": str(status.state), "reason": reason, **({"blind": blind} if blind else {})}, status
+
+
+def _blind(rule: AgentRule, status: Status) -> str:
+    """Whether a rule is blinded, in words; empty for others."""
+    if rule.spec.blind is None:
+        return ""
+    what = in_words(rule.spec.blind)
+    if not opened(status) or status.lock is None:
+        return f"blinded: {what}"
+    who = status.lock.blind["unblinded"]
+    return f"unblinded by {who.get('name')}, {who.get('time')} (was blinded: {what})"
 
 
 # --- commands -------------------------------------------------------------------------------------------------------
@@ -258,6 +271,33 @@ def _approve(options: argparse.Namespace) -> int:
     return 0
 
 
+def _unblind(options: argparse.Namespace) -> int:
+    rule = _rule(options)
+    status = lock.status(rule.script, rule.spec.digest)
+    if rule.spec.blind is None:
+        raise ConfigError(f"Rule {rule.name} is not blinded.")
+    if status.state is not State.FROZEN or status.lock is None:
+        approve = f" Run `llmagent approve {rule.name}` first." if status.source is not None else ""
+        raise NotApproved(f"Rule {rule.name} is {status.state}, not frozen: {status.reason}.{approve}")
+    before, path = opened(status), lock.lock_path(rule.script)
+    if not before:
+        name = options.name or _person(rule.script.parent)
+        act = {"name": name, "time": utc_now(), "script_digest": status.lock.script_digest}
+        lock.write_lock(path, replace(status.lock, blind={**hidden(rule.spec.blind), "unblinded": act}))
+        status = lock.status(rule.script, rule.spec.digest)
+    blind = _blind(rule, status)
+    if options.json:
+        print(json.dumps({"rule": rule.name, "before": "unblinded" if before else "blinded", "blind": blind}, indent=2))
+    elif before:
+        print(f"{rule.name} is unblinded already: {blind}.")
+    else:
+        print(
+            f"{rule.name}: {blind}. Commit {path}.\nFrom now on its jobs run on the data, under any executor, and "
+            "Snakemake reruns those whose outputs come from twins. If the script changes, the rule is blinded again."
+        )
+    return 0
+
+
 def _must_parse(script: Path, source: str) -> None:
     import ast
 
@@ -277,8 +317,11 @@ def _approved(rule: AgentRule, status: Status, approval: Approval) -> Lock:
         base = replace(base, checks={}, review=None, sandbox={}, run={})
     else:
         base = status.lock
+    # Who opened the data opened them to this script as an answer to this question.
+    same = base.script_digest == digest and base.spec_digest == rule.spec.digest
+    blind = base.blind if same else hidden(rule.spec.blind)
     return replace(base, rule=rule.name, spec_text=rule.spec.text, spec_digest=rule.spec.digest, script_digest=digest,
-                   approval=approval)  # fmt: skip
+                   approval=approval, blind=blind)  # fmt: skip
 
 
 def _person(folder: Path) -> str:
@@ -304,12 +347,15 @@ def _doctor(options: argparse.Namespace) -> int:
 
 def _eject(options: argparse.Namespace) -> int:
     from snakemake_executor_plugin_llmagent.host.eject import ejected
+    from snakemake_executor_plugin_llmagent.host.project import named
 
     rules = _rules(options)
-    rule = _named(rules, options.rule)
+    rule = named(rules, options.rule)
     status = lock.status(rule.script, rule.spec.digest)
     if status.state not in (State.FROZEN, State.EDITED):
         raise NotApproved(f"Rule {rule.name} has no script that may run ({status.state}: {status.reason}).")
+    if rule.spec.blind is not None and not opened(status):
+        raise NotApproved(f"Rule {rule.name} is blinded; as a plain rule it would run on the data. Unblind it first.")
     path, before, after = ejected(rule, rules)
     changes = "".join(difflib.unified_diff(before.splitlines(True), after.splitlines(True), str(path), str(path)))
     backup = None

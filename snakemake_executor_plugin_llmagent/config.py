@@ -108,6 +108,7 @@ class Options:
         timeout: wall time of one trial [s].
         sandbox: what confines scripts, one of `SANDBOXES`.
         crosscheck: model that writes a second script blind to the first, such as `openai:gpt-5`; `none` for no other.
+        tolerance: how far the numbers of the two scripts may be apart [relative]; None: what suits their kind.
         slice: how many entries of its inputs a candidate is first tried on; 0: all at once.
         readable: files and directories that scripts may read beside their inputs, as absolute paths.
     """
@@ -123,6 +124,7 @@ class Options:
     timeout: float | None = None
     sandbox: str | None = None
     crosscheck: str | None = None
+    tolerance: float | None = None
     slice: int | None = None
     readable: tuple[str, ...] = ()
 
@@ -140,7 +142,9 @@ class Options:
         return Options(**{**vars(other), **chosen})
 
 
-DEFAULTS = Options(supervision="review", max_attempts=5, approve="checks", timeout=3600.0, crosscheck="none")
+NOBODY = "none"
+"""In the place of the name of a model."""
+DEFAULTS = Options(supervision="review", max_attempts=5, approve="checks", timeout=3600.0, crosscheck=NOBODY)
 """What holds where nobody chose. Without a sandbox: before its default comes the environment (`chosen_sandbox`).
 Without a slice: its default depends on the inputs."""
 
@@ -219,6 +223,7 @@ def validate_options(options: Options, base: Path) -> Options:
     _check_attempts(options.max_attempts)
     _check_timeout(options.timeout)
     _check_slice(options.slice)
+    _check_tolerance(options.tolerance)
     models = {name: _absolute_replay(getattr(options, name), base) for name in MODELS}
     return Options(**{**vars(options), **models, "readable": _readable(options.readable, base)})
 
@@ -280,7 +285,7 @@ def _homes() -> list[Path]:
 
 
 def _check_model(name: str, value: object) -> None:
-    if value is None or (name in ("supervisor", "crosscheck") and value == "none"):
+    if value is None or (name in ("supervisor", "crosscheck") and value == NOBODY):
         return
     forms = ", ".join(f"{provider}:{'DIR' if provider == 'replay' else 'NAME'}" for provider in PROVIDERS)
     if not isinstance(value, str):
@@ -305,6 +310,13 @@ def _check_timeout(value: object) -> None:
         isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf
     ):
         raise ConfigError(f"`timeout` has to be a time in seconds, not {value!r}.")
+
+
+def _check_tolerance(value: object) -> None:
+    if value is not None and (
+        isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf
+    ):
+        raise ConfigError(f"`crosscheck`: the tolerance has to be a number above 0, such as 0.01, not {value!r}.")
 
 
 def _near(value: object, known: Iterable[str]) -> str:

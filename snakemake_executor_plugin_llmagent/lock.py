@@ -176,6 +176,14 @@ def status(script: Path, spec_digest: str) -> Status:
     return Status(state=state, reason=reason, source=source, lock=lock)
 
 
+def opened(status: Status) -> str:
+    """The digest of the frozen script to which a person has opened the data of a blinded rule; empty if nobody has."""
+    found = status.lock.blind.get("unblinded") if status.lock is not None else None
+    if status.lock is None or status.state is not State.FROZEN or not isinstance(found, Mapping):
+        return ""
+    return status.lock.script_digest if found.get("script_digest") == status.lock.script_digest else ""
+
+
 def _read_pair(script: Path) -> tuple[Lock | None, str | None]:
     """The lock and the script that belong together, also while another process replaces them."""
     while True:

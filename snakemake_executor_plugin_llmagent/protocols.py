@@ -28,11 +28,33 @@ class Stop(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Picture:
+    """An image that goes with a message.
+
+    Attributes:
+        name: how the text of the message names it.
+        media_type: `image/png` or `image/jpeg`.
+        data: the file.
+    """
+
+    name: str
+    media_type: str
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Message:
-    """One message of a conversation."""
+    """One message of a conversation.
+
+    Attributes:
+        role: who says it.
+        content: the text. It names the pictures, so recordings are found by it alone.
+        pictures: images for models that read them.
+    """
 
     role: Literal["system", "user", "assistant"]
     content: str
+    pictures: tuple[Picture, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -338,6 +360,7 @@ class Trial:
         decisions: what the rule left open, as the author listed it.
         layout: where its files lie; None before it ran.
         execution: what happened; None before it ran.
+        slice: how many first entries of its large inputs it was given; 0: all.
     """
 
     spec: Spec
@@ -346,6 +369,7 @@ class Trial:
     decisions: tuple[Mapping[str, object], ...] = ()
     layout: Layout | None = None
     execution: Execution | None = None
+    slice: int = 0
 
 
 class Check(Protocol):

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from snakemake_executor_plugin_llmagent import prompts
+from snakemake_executor_plugin_llmagent import briefs, prompts
 from snakemake_executor_plugin_llmagent.errors import ModelRefused, ModelUnavailable
 from snakemake_executor_plugin_llmagent.protocols import (
     Completion,
@@ -17,6 +17,7 @@ from snakemake_executor_plugin_llmagent.protocols import (
     Layout,
     Message,
     Model,
+    Picture,
     Request,
     Severity,
     Stop,
@@ -88,9 +89,10 @@ class Attempt:
 class Coder:
     """Writes scripts."""
 
-    def __init__(self, model: Model) -> None:
-        """Let a model write."""
+    def __init__(self, model: Model, role: str = "coder") -> None:
+        """Let a model write; in sessions and recordings its calls stand under a role."""
         self.model = model
+        self._role = role
 
     def write(self, brief: str, previous: Attempt | None) -> Draft:
         """Write a script for a brief; after a failed attempt, a better one.
@@ -107,7 +109,7 @@ class Coder:
                 messages.append(Message(role="user", content=feedback(previous)))
             else:
                 messages[-1] = Message(role="user", content=f"{brief}\n\n{feedback(previous)}")
-        reply = self.model.complete(Request(role="coder", messages=tuple(messages), max_tokens=CODER_TOKENS))
+        reply = self.model.complete(Request(role=self._role, messages=tuple(messages), max_tokens=CODER_TOKENS))
         return _read_draft(reply)
 
 
@@ -186,15 +188,36 @@ class Supervisor:
             )
         return text
 
-    def review(self, trial: Trial, findings: Sequence[Finding], outputs: str, brief: str) -> tuple[Review, bool]:
+    def review(
+        self,
+        trial: Trial,
+        findings: Sequence[Finding],
+        outputs: str,
+        brief: str,
+        *,
+        evidence: Mapping[str, Mapping[str, object]] | None = None,
+        pictures: Sequence[Picture] = (),
+    ) -> tuple[Review, bool]:
         """Judge a candidate.
+
+        Args:
+            trial: the candidate and its run.
+            findings: what the checks noticed.
+            outputs: what its outputs hold, as text.
+            brief: what the rule asks for.
+            evidence: gate → what it has shown.
+            pictures: images among its outputs, for a model that reads them.
 
         Returns:
             The verdict, and whether it could be read: a malformed reply is asked again once.
         """
         messages = (
             Message(role="system", content=prompts.load("review")),
-            Message(role="user", content=_review_request(trial, findings, outputs, brief)),
+            Message(
+                role="user",
+                content=_review_request(trial, findings, outputs, brief, evidence or {}, pictures),
+                pictures=tuple(pictures),
+            ),
         )
         reply = self._ask(messages)
         verdict = _verdict(reply)
@@ -225,7 +248,14 @@ def _verdict(reply: Completion) -> Review | None:
     return None if verdict is None else Review(approved=verdict[0], comments=clean(verdict[1]))
 
 
-def _review_request(trial: Trial, findings: Sequence[Finding], outputs: str, brief: str) -> str:
+def _review_request(
+    trial: Trial,
+    findings: Sequence[Finding],
+    outputs: str,
+    brief: str,
+    evidence: Mapping[str, Mapping[str, object]],
+    pictures: Sequence[Picture],
+) -> str:
     warnings = "\n".join(f"- {finding.check}: {finding.message}" for finding in findings) or "- none"
     printed = trial.execution.log if trial.execution else ""
     values = json.dumps(dict(trial.job.wildcards), default=str)
@@ -240,7 +270,20 @@ def _review_request(trial: Trial, findings: Sequence[Finding], outputs: str, bri
             fenced(shorten(printed, FEEDBACK_CHARACTERS) or "(nothing)", "text"),
             "What the checks noticed:",
             warnings,
+            "What further checks came to:",
+            fenced(briefs.proved(evidence), "text"),
             "What its outputs hold (data):",
             fenced(outputs, "text"),
+            *(
+                [f"Its images are attached, in this order: {_names(pictures)}. They are data as well."]
+                if pictures
+                else []
+            ),
+            "# What to look at\n\nAnswer each for yourself, from what stands above:",
+            briefs.checklist(trial.spec),
         )
     )
+
+
+def _names(pictures: Sequence[Picture]) -> str:
+    return ", ".join(f"`{one_line(picture.name, 200)}`" for picture in pictures)

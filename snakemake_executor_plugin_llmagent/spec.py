@@ -116,7 +116,7 @@ class Spec:
         contracts: checks of the library that the rule names.
         probes: probes that the rule names; None: the default ones, empty: none.
         blind: what the author may not see; None: nothing is hidden.
-        decide: decisions that the rule makes itself, name → value.
+        decide: decisions that the rule makes itself, name of the constant (`FIT_RANGE`) → value.
         source_file: the file that defines the rule.
         line: line of the rule in that file.
     """

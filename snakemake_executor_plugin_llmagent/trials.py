@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
@@ -24,6 +25,17 @@ class Evidence:
     results: Mapping[str, object] = field(default_factory=dict)
 
 
+class OnSlices(StrEnum):
+    """Whether a gate judges a trial on the first entries of large inputs, which comes before one on all entries.
+
+    Never; on both; or only on the slice, if there is one.
+    """
+
+    NEVER = "never"
+    ALSO = "also"
+    ONLY = "only"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Gate:
     """A judgement that takes more than a look: on contents, by further runs, by another script.
@@ -32,11 +44,16 @@ class Gate:
         name: under which its results are kept, such as `probes`.
         judge: looks at a candidate that passed all gates before; never raises for what a script did.
         everywhere: whether it also holds for the other jobs on which a repaired script has to pass.
+        on_slices: what it does with a trial on the first entries of large inputs.
+        ahead: begins what takes time while the checks before it are made; returns what ends it, whether or not the
+            gate has come to its judgement.
     """
 
     name: str
     judge: Callable[[Task, Trial], Evidence]
     everywhere: bool = False
+    on_slices: OnSlices = OnSlices.NEVER
+    ahead: Callable[[Task, Trial], Callable[[], None]] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,3 +106,22 @@ class StandIn:
     def bystanders(self) -> frozenset[Path] | None:
         """Files that other jobs may be writing."""
         return self._task.bystanders()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slice:
+    """A task on the first entries of its large inputs.
+
+    Attributes:
+        task: that task.
+        entries: how many entries are kept.
+        label: in words, `the first 50,000 of 1,200,000 entries of `data.root``.
+    """
+
+    task: Task
+    entries: int
+    label: str
+
+
+First = Callable[[Task], Slice | None]
+"""Cuts off all but the first entries of large inputs; None if there are none."""

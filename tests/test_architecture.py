@@ -19,11 +19,12 @@ import pytest
 PACKAGE = "snakemake_executor_plugin_llmagent"
 ROOT = Path(__file__).parents[1]
 
-BASE = frozenset({"errors", "spec", "config", "descriptions", "protocols", "text", "syntax", "trials"})
+BASE = frozenset({"errors", "spec", "config", "decisions", "descriptions", "protocols", "text", "syntax", "trials"})
 LEAVES = frozenset({"formats", "data", "llm", "sandbox", "lock", "session", "ledger"})
 BUILT_ON_FORMATS = frozenset({"context", "checks", "probes", "blinding"})
-IDEA = frozenset({"prompts", "replies", "roles", "authoring"})
-BELOW_DOORS = BASE | LEAVES | BUILT_ON_FORMATS | IDEA | {"reading", "working", "operations", "gates", "assembly"}
+IDEA = frozenset({"prompts", "replies", "briefs", "roles", "taxonomy", "authoring"})
+COMPOSED = frozenset({"reading", "working", "witness", "operations", "gates", "assembly"})
+BELOW_DOORS = BASE | LEAVES | BUILT_ON_FORMATS | IDEA | COMPOSED
 
 MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "errors": frozenset(),
@@ -31,6 +32,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "syntax": frozenset(),
     "spec": frozenset({"errors"}),
     "config": frozenset({"errors", "text"}),
+    "decisions": frozenset({"errors", "spec"}),
     "descriptions": frozenset(),
     "protocols": frozenset({"errors", "spec", "descriptions"}),
     "trials": frozenset({"errors", "spec", "descriptions", "protocols"}),
@@ -42,17 +44,21 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "operations": frozenset(),
     "prompts": frozenset(),
     "replies": BASE,
-    "roles": BASE | {"replies", "prompts"},
-    "authoring": BASE | {"session", "ledger", "roles", "checks", "probes"},
+    "briefs": BASE,
+    "roles": BASE | {"replies", "prompts", "briefs"},
+    "taxonomy": BASE,
+    "authoring": BASE | {"taxonomy", "briefs", "session", "ledger", "roles", "checks", "probes"},
     "reading": BASE | {"sandbox", "formats"},
     "working": BASE | {"sandbox"},
-    "gates": BASE | {"data", "checks", "probes", "blinding", "roles", "session", "authoring"},
+    "witness": BASE | {"session"},
+    "gates": BASE | {"prompts", "data", "checks", "probes", "blinding", "roles", "session", "authoring"},
     "assembly": BELOW_DOORS - {"assembly"},
     "host": BELOW_DOORS,
     "report": BELOW_DOORS,
     "bench": BELOW_DOORS,
     "doctor": BELOW_DOORS,
-    "cli": BELOW_DOORS | {"host", "report", "bench", "doctor"},
+    "variations": BELOW_DOORS | {"host"},
+    "cli": BELOW_DOORS | {"host", "report", "bench", "doctor", "variations"},
     "__init__": frozenset({"host"}),
 }
 """Part of the package → the other parts that it may import."""
@@ -81,6 +87,7 @@ VENDORS = {
     "h5py": "formats/hdf5.py",
     "PIL": "formats/image.py",
     "rich": "cli.py",
+    "matplotlib": "variations/plot.py",
 }
 """Vendor → the one module that may import it."""
 WHOLE_FILES = {

@@ -17,11 +17,12 @@ def stops(findings: Iterable[Finding]) -> bool:
     return any(finding.severity is Severity.ERROR for finding in findings)
 
 
-def static_checks() -> tuple[Check, ...]:
-    """The checks that need nothing but the script."""
+def static_checks(describe: Describe | None = None) -> tuple[Check, ...]:
+    """The checks that need nothing but the script, and with `describe` those that compare it with what inputs hold."""
     from snakemake_executor_plugin_llmagent.checks.script import holds_no_key, parses, uses_snakemake
+    from snakemake_executor_plugin_llmagent.checks.static import tree_checks
 
-    return (holds_no_key, parses, uses_snakemake)
+    return (holds_no_key, parses, uses_snakemake, *tree_checks(describe))
 
 
 def run_check() -> Check:

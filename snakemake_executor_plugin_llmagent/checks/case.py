@@ -1,4 +1,4 @@
-"""What checks of contents and contracts are shown of a trial, inside of the confined process that looks into its files."""
+"""What checks of contents and contracts are shown of a trial, inside the confined process that reads its files."""
 
 from __future__ import annotations
 
@@ -8,11 +8,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from snakemake_executor_plugin_llmagent.data.contents import CannotRead, Contents, Histogram
+from snakemake_executor_plugin_llmagent.data.contents import CannotRead, Contents, Histogram, Sheet
 from snakemake_executor_plugin_llmagent.data.load import format_of, load
 
 MOST_ENTRIES = 2_000_000
 """How many first entries of a table are looked at."""
+GLANCE = 10_000
+"""How many first entries tell what a column is like."""
+SMALL = 4 << 20
+"""A file that is smaller is read as a whole at once [bytes]."""
+TABLES = frozenset({"root", "parquet", "npz", "npy", "csv", "hdf5"})
+"""Formats whose sheets are tables of events or of results, and no parts of a document."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,12 +67,50 @@ class Part:
     @cached_property
     def contents(self) -> Contents | None:
         """What it holds; None if that cannot be read as data."""
+        return self._read(MOST_ENTRIES)
+
+    @cached_property
+    def glance(self) -> Contents | None:
+        """The same with the first entries of tables alone, which takes less time."""
+        small = self.place.is_file() and self.place.stat().st_size < SMALL
+        return self.contents if small or "contents" in self.__dict__ else self._read(GLANCE)
+
+    def _read(self, limit: int) -> Contents | None:
         if not self.place.is_file():
             return None
         try:
-            return load(self.place, limit=MOST_ENTRIES)
+            return load(self.place, limit=limit)
         except CannotRead:
             return None
+
+    @property
+    def tables(self) -> tuple[Sheet, ...]:
+        """Its tables; none for documents."""
+        return self.contents.sheets if self.format in TABLES and self.contents is not None else ()
+
+    @property
+    def first_rows(self) -> tuple[Sheet, ...]:
+        """Its tables, of which only the first entries need to be there."""
+        return self.glance.sheets if self.format in TABLES and self.glance is not None else ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sibling:
+    """An output of another job of the rule that is as long as one of this job.
+
+    Attributes:
+        wildcards: of the other job.
+        path: as the rule would give it.
+        place: where it can be read.
+        own: path of the output of this job in whose place it stands there.
+        inputs: of this job and in their place there, as far as both can be found.
+    """
+
+    wildcards: Mapping[str, str]
+    path: str
+    place: Path
+    own: str
+    inputs: tuple[tuple[Path, Path], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +123,7 @@ class Case:
         inputs, outputs: the files.
         params, wildcards: values of the job.
         slice: how many first entries of its inputs the script was given, 0 for all.
+        siblings: outputs of other jobs of the rule that may be the same.
     """
 
     text: str
@@ -88,6 +133,7 @@ class Case:
     params: Mapping[str, Any] = field(default_factory=dict)
     wildcards: Mapping[str, str] = field(default_factory=dict)
     slice: int = 0
+    siblings: tuple[Sibling, ...] = ()
 
     def documents(self) -> Iterator[tuple[Part, Any]]:
         """The outputs that are JSON or YAML, and what they hold."""
@@ -102,6 +148,12 @@ class Case:
                 for histogram in part.contents.histograms:
                     yield part, histogram
 
+    def tables(self) -> Iterator[tuple[Part, Sheet]]:
+        """All tables among the outputs."""
+        for part in self.outputs:
+            for sheet in part.tables:
+                yield part, sheet
+
 
 def case_of(asked: Mapping[str, Any]) -> Case:
     """The case that a question describes."""
@@ -109,7 +161,14 @@ def case_of(asked: Mapping[str, Any]) -> Case:
     def parts(entries: list[dict[str, Any]]) -> tuple[Part, ...]:
         return tuple(Part(name=one["name"], path=one["path"], place=Path(one["place"])) for one in entries)
 
+    siblings = tuple(
+        Sibling(
+            wildcards=one["wildcards"], path=one["path"], place=Path(one["place"]), own=one["own"],
+            inputs=tuple((Path(here), Path(there)) for here, there in one["inputs"]),
+        )
+        for one in asked.get("siblings", ())
+    )  # fmt: skip
     return Case(
         text=asked["text"], source=asked["source"], inputs=parts(asked["inputs"]), outputs=parts(asked["outputs"]),
-        params=asked["params"], wildcards=asked["wildcards"], slice=asked["slice"],
+        params=asked["params"], wildcards=asked["wildcards"], slice=asked["slice"], siblings=siblings,
     )  # fmt: skip

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from snakemake_executor_plugin_llmagent.data.contents import Array, CannotRead, Contents, Sheet
+from snakemake_executor_plugin_llmagent.data.contents import Array, CannotRead, CannotWrite, Contents, Edit, Sheet
 from snakemake_executor_plugin_llmagent.data.load import Change
 
 MOST_PIXELS = 40_000_000
@@ -66,28 +66,30 @@ def load_image(path: Path, limit: int | None) -> Contents:  # noqa: ARG001 (as a
     return Contents(path=path, format="image", pixels=np.asarray(ground.convert("RGB")))
 
 
-def rewrite(source: Path, target: Path, change: Change) -> tuple[str, ...]:
+def rewrite(source: Path, target: Path, change: Change, limit: int | None) -> tuple[str, ...]:
     """Write arrays again, altered; types stay, and so do arrays that belong to no table."""
-    single = source.suffix == ".npy"
+    single = source.suffix.lower() == ".npy"
     loaded = np.load(source, allow_pickle=False)
-    names = getattr(loaded.dtype, "names", None) if single else None
+    names = loaded.dtype.names if single else None
     if single:
         arrays = {"array": loaded} if names is None else {name: loaded[name] for name in names}
     else:
-        arrays = {name: loaded[name] for name in loaded.files}
-        loaded.close()
+        with loaded:
+            arrays = {name: loaded[name] for name in loaded.files}
     altered = []
-    for sheet in _sheets(arrays, None):
+    sheets = list(_sheets(arrays, limit))
+    _not_linked(sheets, arrays, source.name)
+    for sheet in sheets:
         edit = change(sheet)
-        if edit is None:
+        if edit is None and limit is None:
             continue
-        after = edit.applied(sheet).columns
+        after = (edit or Edit()).applied(sheet).columns
         for name in sheet.columns:
             if name in after:
                 arrays[name] = after[name].values.astype(arrays[name].dtype)
             else:
                 del arrays[name]
-        altered.append(sheet.name or "arrays")
+        altered += [] if edit is None else [sheet.name or "arrays"]
     with target.open("wb") as sink:
         if not single:
             np.savez(sink, **arrays)
@@ -95,8 +97,24 @@ def rewrite(source: Path, target: Path, change: Change) -> tuple[str, ...]:
             np.save(sink, arrays["array"])
         else:
             kept = [name for name in names if name in arrays]
-            whole = np.empty(len(arrays[kept[0]]), dtype=[(name, arrays[name].dtype) for name in kept])
+            whole = np.empty(len(arrays[kept[0]]), dtype=[(name, loaded.dtype[name]) for name in kept])
             for name in kept:
                 whole[name] = arrays[name]
             np.save(sink, whole)
     return tuple(altered)
+
+
+def _not_linked(sheets: Sequence[Sheet], arrays: Mapping[str, np.ndarray[Any, Any]], name: str) -> None:
+    """Refuse arrays of which one says how another is divided among the entries: rows of one could not be taken alone.
+
+    Raises:
+        CannotWrite: there are such arrays.
+    """
+    lengths = {sheet.entries for sheet in sheets}
+    for key, values in arrays.items():
+        if values.ndim != 1 or values.dtype.kind not in "iu" or len(values) < 2 or values.min() < 0:
+            continue
+        offsets = values[0] == 0 and bool((np.diff(values.astype(np.int64)) >= 0).all()) and int(values[-1])
+        for total in (offsets, int(values.sum())):
+            if total and total in lengths and total != len(values):
+                raise CannotWrite(f"in {name} the array {key!r} says how arrays of length {total} are divided")

@@ -70,6 +70,11 @@ class Sheet:
     entries: int
     opaque: tuple[str, ...] = ()
 
+    @property
+    def shown(self) -> int:
+        """How many of its rows the columns hold."""
+        return next((array.entries for array in self.columns.values()), self.entries)
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Histogram:
@@ -129,9 +134,9 @@ class Edit:
         """The sheet as it is after the change."""
         rows = self.rows
         kept = {
-            name: self.columns.get(name) or (array if rows is None else array.take(rows))
+            name: self.columns[name] if name in self.columns else array if rows is None else array.take(rows)
             for name, array in sheet.columns.items()
             if name not in self.drop
         }
-        entries = sheet.entries if rows is None else len(rows)
+        entries = sheet.shown if rows is None else len(rows)
         return Sheet(name=sheet.name, columns=kept, entries=entries, opaque=sheet.opaque)

@@ -6,22 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from snakemake_executor_plugin_llmagent.data.contents import CannotRead, CannotWrite, Contents, Edit, Histogram, Sheet
+from snakemake_executor_plugin_llmagent.data.kinds import FORMATS as FORMATS
+from snakemake_executor_plugin_llmagent.data.kinds import format_of as format_of
 
 Change = Callable[[Sheet], Edit | None]
 """What to change of a sheet; None: nothing."""
 Rebin = Callable[[Histogram], Histogram | None]
 """What stands in the place of a histogram; None: it stays."""
-
-FORMATS = {
-    ".root": "root", ".parquet": "parquet", ".pq": "parquet", ".npz": "npz", ".npy": "npy", ".csv": "csv",
-    ".tsv": "csv", ".json": "json", ".yaml": "yaml", ".yml": "yaml", ".h5": "hdf5", ".hdf5": "hdf5", ".png": "image",
-    ".jpg": "image", ".jpeg": "image",
-}  # fmt: skip
-
-
-def format_of(path: Path) -> str:
-    """The format that a file's name says, empty if it is none of those that can be read as data."""
-    return FORMATS.get(path.suffix.lower(), "")
 
 
 def load(path: Path, *, limit: int | None = None) -> Contents:
@@ -60,14 +51,17 @@ def load(path: Path, *, limit: int | None = None) -> Contents:
     raise CannotRead(f"{path.name} is of no format that holds data")
 
 
-def rewrite(source: Path, target: Path, change: Change, rebin: Rebin | None = None) -> tuple[str, ...]:
-    """Write a file again, altered.
+def rewrite(
+    source: Path, target: Path, change: Change, rebin: Rebin | None = None, *, limit: int | None = None
+) -> tuple[str, ...]:
+    """Write a file again, altered. Where that fails, nothing is left of the copy.
 
     Args:
         source: the file.
         target: where to write.
         change: of each table.
         rebin: of each histogram.
+        limit: of each table only so many first entries; a change is shown no others, and cuts off the rest.
 
     Returns:
         Names of what was altered.
@@ -76,26 +70,36 @@ def rewrite(source: Path, target: Path, change: Change, rebin: Rebin | None = No
         CannotRead: the file cannot be read.
         CannotWrite: it cannot be written back in its format.
     """
-    kind = format_of(source)
     try:
-        if kind == "root":
-            from snakemake_executor_plugin_llmagent.data import rootfile
-
-            return rootfile.rewrite(source, target, change, rebin)
-        if kind == "parquet":
-            from snakemake_executor_plugin_llmagent.data import parquetfile
-
-            return parquetfile.rewrite(source, target, change)
-        if kind in ("npz", "npy"):
-            from snakemake_executor_plugin_llmagent.data import arrayfile
-
-            return arrayfile.rewrite(source, target, change)
-        if kind in ("csv", "json"):
-            from snakemake_executor_plugin_llmagent.data import textfile
-
-            return getattr(textfile, f"rewrite_{kind}")(source, target, change, rebin)  # type: ignore[no-any-return]
+        return _rewrite(source, target, change, rebin, limit)
     except (CannotRead, CannotWrite):
+        target.unlink(missing_ok=True)
         raise
     except Exception as error:
+        target.unlink(missing_ok=True)
         raise CannotWrite(f"{source.name} cannot be rewritten: {type(error).__name__}: {error}") from error
+
+
+def _rewrite(source: Path, target: Path, change: Change, rebin: Rebin | None, limit: int | None) -> tuple[str, ...]:
+    kind = format_of(source)
+    if kind == "root":
+        from snakemake_executor_plugin_llmagent.data import rootfile
+
+        return rootfile.rewrite(source, target, change, rebin, limit)
+    if kind == "parquet":
+        from snakemake_executor_plugin_llmagent.data import parquetfile
+
+        return parquetfile.rewrite(source, target, change, limit)
+    if kind in ("npz", "npy"):
+        from snakemake_executor_plugin_llmagent.data import arrayfile
+
+        return arrayfile.rewrite(source, target, change, limit)
+    if kind == "csv":
+        from snakemake_executor_plugin_llmagent.data import textfile
+
+        return textfile.rewrite_csv(source, target, change, limit)
+    if kind == "json":
+        from snakemake_executor_plugin_llmagent.data import textfile
+
+        return textfile.rewrite_json(source, target, change, rebin, limit)
     raise CannotWrite(f"{source.name}: files of this format cannot be rewritten")

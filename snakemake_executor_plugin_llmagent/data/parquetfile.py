@@ -25,7 +25,7 @@ def _first(file: Any, limit: int) -> Any:
     import pyarrow as pa
 
     batches, seen = [], 0
-    for batch in file.iter_batches(batch_size=min(limit, 65_536)):
+    for batch in file.iter_batches(batch_size=min(limit, 65_536)) if limit else ():
         batches.append(batch.slice(0, limit - seen))
         seen += len(batches[-1])
         if seen >= limit:
@@ -69,30 +69,42 @@ def _lengths(whole: Any) -> Any:
     return pc.list_value_length(whole).to_numpy(zero_copy_only=False)
 
 
-def rewrite(source: Path, target: Path, change: Change) -> tuple[str, ...]:
-    """Write the table again, altered; schema and metadata stay."""
+def rewrite(source: Path, target: Path, change: Change, limit: int | None) -> tuple[str, ...]:
+    """Write the table again, altered; schema, metadata and compression stay."""
     import pyarrow.parquet as pq
 
-    table = pq.read_table(source)
-    edit = change(_sheet(table, table.num_rows))
+    with pq.ParquetFile(source) as file:
+        total = file.metadata.num_rows
+        table = file.read() if limit is None or limit >= total else _first(file, limit)
+        compression = _compression(file.metadata)
+    edit = change(_sheet(table, total))
     if edit is not None:
         if edit.rows is not None:
             table = table.take(edit.rows)
         for name, array in edit.columns.items():
             place = table.column_names.index(name)
-            table = table.set_column(place, table.schema.field(place), _column(array, table.schema.field(place).type))
+            field, nulls = table.schema.field(place), table.column(place).null_count > 0
+            table = table.set_column(place, field, _column(array, field.type, nulls))
         table = table.drop_columns([name for name in table.column_names if name in edit.drop])
-    pq.write_table(table, target, compression="zstd")
+    pq.write_table(table, target, compression=compression)
     return () if edit is None else ("table",)
 
 
-def _column(array: Array, kind: Any) -> Any:
+def _compression(metadata: Any) -> str:
+    if not metadata.num_row_groups or not metadata.num_columns:
+        return "snappy"
+    used = str(metadata.row_group(0).column(0).compression).lower()
+    return "none" if used == "uncompressed" else used
+
+
+def _column(array: Array, kind: Any, nulls: bool) -> Any:
+    """An array of Arrow; in a column with nulls, what is no number is null, as it was when the column was read."""
     import pyarrow as pa
 
     if array.offsets is None:
-        return pa.array(array.values).cast(kind, safe=False)
+        return pa.array(array.values, from_pandas=nulls).cast(kind, safe=False)
     if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
         raise CannotWrite(f"lists cannot be written into a column of {kind}")
     whole = pa.LargeListArray if pa.types.is_large_list(kind) else pa.ListArray
-    values = pa.array(array.values).cast(kind.value_type, safe=False)
+    values = pa.array(array.values, from_pandas=nulls).cast(kind.value_type, safe=False)
     return whole.from_arrays(array.offsets.astype("int64" if pa.types.is_large_list(kind) else "int32"), values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from snakemake_executor_plugin_llmagent.data.load import Change, Rebin
 
 TREES = ("TTree", "TNtuple", "TNtupleD", "ROOT::RNTuple")
 HISTOGRAMS = ("TH1", "TH2", "TH3")
+FOLDERS = ("TDirectory", "TDirectoryFile")
 
 
 def _open(path: Path) -> Any:
@@ -38,10 +40,22 @@ def _sheet(tree: Any, name: str, limit: int | None) -> Sheet:
     opaque = []
     for branch in tree.keys(recursive=False):
         try:
-            columns[branch] = as_array(tree[branch].array(entry_stop=limit, library="ak"))
+            columns[branch] = as_array(_values(tree[branch], limit))
         except CannotRead:
             opaque.append(branch)
     return Sheet(name=name, columns=columns, entries=int(tree.num_entries), opaque=tuple(opaque))
+
+
+def _values(branch: Any, limit: int | None) -> Any:
+    import uproot
+
+    try:
+        return branch.array(entry_stop=limit, library="ak")
+    except (
+        uproot.interpretation.identify.UnknownInterpretation, uproot.interpretation.objects.CannotBeAwkward,
+        uproot.deserialization.DeserializationError, NotImplementedError,
+    ) as error:  # fmt: skip
+        raise CannotRead(f"{branch.name!r} is of a kind that cannot be read: {error}") from error
 
 
 def as_array(array: Any) -> Array:
@@ -91,59 +105,147 @@ def _histogram(found: Any, name: str) -> Histogram:
     )  # fmt: skip
 
 
-def rewrite(source: Path, target: Path, change: Change, rebin: Rebin | None) -> tuple[str, ...]:
-    """Write trees and histograms again, altered; objects of other kinds are left out."""
+def rewrite(source: Path, target: Path, change: Change, rebin: Rebin | None, limit: int | None) -> tuple[str, ...]:
+    """Write trees, histograms and what else can be copied again, altered.
+
+    A branch of vectors comes back as an array with a branch for its lengths before it.
+    """
     import uproot
 
     altered = []
     with _open(source) as file, uproot.recreate(target) as sink:
         for name, kind in file.classnames(cycle=False).items():
             if kind in TREES:
-                altered += [name] if _copy_tree(file[name], name, kind, sink, change) else []
+                altered += [name] if _copy_tree(file[name], name, kind, sink, change, limit) else []
             elif kind.startswith(HISTOGRAMS):
                 found = file[name]
                 instead = None if rebin is None else rebin(_histogram(found, name))
                 sink[name] = found if instead is None else _written(instead, found)
                 altered += [] if instead is None else [name]
+            elif kind not in FOLDERS:
+                _copy_object(file, name, kind, sink)
     return tuple(altered)
 
 
-def _copy_tree(tree: Any, name: str, kind: str, sink: Any, change: Change) -> bool:
-    sheet = _sheet(tree, name, None)
-    if sheet.opaque:
-        raise CannotWrite(f"tree {name!r} has branches that cannot be copied: {', '.join(sheet.opaque[:3])}")
-    edit = change(sheet)
-    after = sheet if edit is None else edit.applied(sheet)
+def _copy_object(file: Any, name: str, kind: str, sink: Any) -> None:
+    try:
+        sink[name] = str(file[name]) if kind == "TObjString" else file[name]
+    except Exception as error:
+        raise CannotWrite(f"{name!r} ({kind}) cannot be copied") from error
+
+
+def _copy_tree(tree: Any, name: str, kind: str, sink: Any, change: Change, limit: int | None) -> bool:
+    raw: dict[str, Any] = {}
+    columns: dict[str, Array] = {}
+    opaque = []
+    for branch in tree.keys(recursive=False):
+        try:
+            raw[branch] = _values(tree[branch], limit)
+        except CannotRead as error:
+            raise CannotWrite(f"{branch!r} of tree {name!r} cannot be copied: {error}") from error
+        try:
+            columns[branch] = as_array(raw[branch])
+        except CannotRead:
+            opaque.append(branch)
+    edit = change(Sheet(name=name, columns=columns, entries=int(tree.num_entries), opaque=tuple(opaque)))
+    arrays = raw
+    if edit is not None:
+        arrays = {
+            branch: _as_awkward(edit.columns[branch]) if branch in edit.columns else _rows(array, edit.rows)
+            for branch, array in raw.items()
+            if branch not in edit.drop
+        }
     if kind == "ROOT::RNTuple":
-        arrays = {branch: _as_awkward(array) for branch, array in after.columns.items()}
-        sink.mkrntuple(name, {branch: each.type.content for branch, each in arrays.items()}).extend(arrays)
-        return edit is not None
-    counters = {f"n{branch}" for branch, array in after.columns.items() if array.offsets is not None}
-    arrays = {branch: _as_awkward(array) for branch, array in after.columns.items() if branch not in counters}
-    types = {branch: each.type.content if hasattr(each, "type") else each.dtype for branch, each in arrays.items()}
-    # Counters have names of their own here: those of the source are ordinary branches, and read as such.
-    sink.mktree(name, types, title=tree.title, counter_name=lambda counted: f"n{counted}")
-    sink[name].extend(arrays)
+        _write_ntuple(sink, name, arrays, str(tree.description or ""))
+    else:
+        _write_tree(sink, name, arrays, tree)
     return edit is not None
 
 
+def _rows(array: Any, rows: np.ndarray[Any, Any] | None) -> Any:
+    return array if rows is None else array[rows]
+
+
+def _write_ntuple(sink: Any, name: str, arrays: Mapping[str, Any], description: str) -> None:
+    import awkward as ak
+
+    record = ak.to_packed(ak.zip(dict(arrays), depth_limit=1))
+    ntuple = sink.mkrntuple(name, record.layout.form, description)
+    if len(record):
+        ntuple.extend(record)
+
+
+def _write_tree(sink: Any, name: str, arrays: Mapping[str, Any], tree: Any) -> None:
+    """Write a tree whose arrays are counted by the same branches as in the source, as far as there are any."""
+    import awkward as ak
+
+    groups: dict[str, dict[str, Any]] = {}
+    for branch, array in arrays.items():
+        if array.ndim > 1 and "var" in str(ak.type(array).content):
+            counter = tree[branch].count_branch
+            of_its_own = f"n{branch}_" if f"n{branch}" in arrays else f"n{branch}"
+            groups.setdefault(of_its_own if counter is None else counter.name, {})[branch] = array
+    written: dict[str, Any] = {}
+    for branch, array in arrays.items():
+        counter_name = next((name for name, group in groups.items() if branch in group), None)
+        if counter_name is not None:
+            written[f"{counter_name}:"] = _zipped(groups[counter_name])
+        elif branch not in groups:
+            written[branch] = array
+    # A counter is written where the first array that it counts stands.
+    made = sink.mktree(
+        name, {branch: ak.type(array).content for branch, array in written.items()}, title=tree.title,
+        counter_name=lambda key: key.rstrip(":"), field_name=lambda key, field: field if key.endswith(":") else key,
+    )  # fmt: skip
+    _give_titles(made, sink, tree)
+    if written and len(next(iter(written.values()))):
+        made.extend(written)
+
+
+def _zipped(group: Mapping[str, Any]) -> Any:
+    import awkward as ak
+
+    try:
+        return ak.zip(dict(group), depth_limit=2)
+    except ValueError as error:
+        raise CannotWrite(f"{', '.join(group)} would not be of one length any more") from error
+
+
+def _give_titles(made: Any, sink: Any, tree: Any) -> None:
+    """Give branches the titles that they had, which may hold units; uproot writes none of its own accord."""
+    try:
+        cascading = made._cascading
+        for branch in cascading._branch_data:
+            title = tree[branch["fName"]].title if branch["fName"] in tree else ""
+            if title and "/" not in title[-3:] and "[" not in title.partition(" ")[0]:
+                branch["fTitle"] = title
+        cascading.write_anew(sink._file.sink)
+    except (AttributeError, KeyError, TypeError):
+        return  # another version of uproot: without titles
+
+
 def _written(histogram: Histogram, found: Any) -> Any:
-    """A histogram that uproot can write, with the axes of the one that was found."""
+    """A histogram that uproot can write, with axis, flow bins, type and title of the one that was found."""
     import uproot
 
     if len(histogram.edges) != 1:
         raise CannotWrite("only histograms of one axis can be altered")
-    values = np.concatenate([[0.0], histogram.values, [0.0]])
-    variances = histogram.values if histogram.variances is None else histogram.variances
+    flow = np.asarray(found.values(flow=True))
+    weighted = histogram.variances is not None
+    spread = np.asarray(found.variances(flow=True), float) if found.weighted else np.asarray(flow, float)
+    values, variances = flow.copy(), spread.copy()
+    if len(histogram.values) != len(flow) - 2:
+        raise CannotWrite("the bins of a histogram cannot be altered")
+    values[1:-1] = histogram.values
+    variances[1:-1] = histogram.values if histogram.variances is None else histogram.variances
     edges = histogram.edges[0]
     axis = uproot.writing.identify.to_TAxis(
         fName="xaxis", fTitle=(histogram.labels or ("",))[0], fNbins=len(edges) - 1, fXmin=edges[0], fXmax=edges[-1],
         fXbins=edges,
     )  # fmt: skip
-    centres = 0.5 * (edges[1:] + edges[:-1])
+    centres, inner = 0.5 * (edges[1:] + edges[:-1]), np.asarray(histogram.values, float)
     return uproot.writing.identify.to_TH1x(
-        fName=None, fTitle=str(found.title or ""), data=values, fEntries=float(histogram.values.sum()),
-        fTsumw=float(histogram.values.sum()), fTsumw2=float(variances.sum()),
-        fTsumwx=float((histogram.values * centres).sum()), fTsumwx2=float((histogram.values * centres**2).sum()),
-        fSumw2=np.concatenate([[0.0], variances, [0.0]]), fXaxis=axis,
+        fName=None, fTitle=str(found.title or ""), data=values, fEntries=float(values.sum()),
+        fTsumw=float(inner.sum()), fTsumw2=float(variances[1:-1].sum()), fTsumwx=float((inner * centres).sum()),
+        fTsumwx2=float((inner * centres**2).sum()), fSumw2=variances if weighted else np.array([]), fXaxis=axis,
     )  # fmt: skip

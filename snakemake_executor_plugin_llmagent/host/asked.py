@@ -11,6 +11,7 @@ from typing import Any
 
 from snakemake_executor_plugin_llmagent.checks.catalogue import CONTRACTS
 from snakemake_executor_plugin_llmagent.checks.own import load as load_check
+from snakemake_executor_plugin_llmagent.decisions import constant_name
 from snakemake_executor_plugin_llmagent.errors import ConfigError
 from snakemake_executor_plugin_llmagent.host.names import CHECK, PROBE, Named, Ready
 from snakemake_executor_plugin_llmagent.probes.catalogue import PROBES
@@ -108,8 +109,23 @@ def _window(where: str, name: object, window: object) -> tuple[float, float]:
     return float(numbers[0]), float(numbers[1])
 
 
+def crosscheck_of(where: str, value: object) -> dict[str, Any]:
+    """The choices that the option `crosscheck` makes: a model, or `{"model": ..., "tolerance": 1e-2}`.
+
+    Raises:
+        ConfigError: it is of no such form.
+    """
+    if not isinstance(value, Mapping):
+        return {"crosscheck": value}
+    if not value or set(value) - {"model", "tolerance"}:
+        raise ConfigError(
+            f'{where}`crosscheck` has to be a model, or {{"model": ..., "tolerance": 0.01}}, not {dict(value)!r}.'
+        )
+    return {"crosscheck": value.get("model"), "tolerance": value.get("tolerance")}
+
+
 def decide_of(where: str, value: object) -> Mapping[str, object]:
-    """The decisions that the option `decide` makes.
+    """The decisions that the option `decide` makes, by the names of their constants: `fit_range` is `FIT_RANGE`.
 
     Raises:
         ConfigError: it is no mapping of names to values.
@@ -124,4 +140,10 @@ def decide_of(where: str, value: object) -> Mapping[str, object]:
         raise ConfigError(
             f"{where}`decide`: values are numbers, texts, lists and mappings; {value!r} is not."
         ) from None
-    return plain
+    made = {constant_name(name): one for name, one in plain.items()}
+    for name in plain:
+        if not constant_name(name).isidentifier():
+            raise ConfigError(f"{where}`decide`: {name!r} cannot be the name of a constant in a script.")
+    if len(made) < len(plain):
+        raise ConfigError(f"{where}`decide` makes a decision twice: {', '.join(plain)}.")
+    return made

@@ -11,6 +11,7 @@ from typing import Any
 
 from snakemake.ruleinfo import RuleInfo
 
+from snakemake_executor_plugin_llmagent.blinding.twins import check as check_blind
 from snakemake_executor_plugin_llmagent.checks.own import load as load_check
 from snakemake_executor_plugin_llmagent.config import (
     NO_SANDBOX,
@@ -20,14 +21,18 @@ from snakemake_executor_plugin_llmagent.config import (
     validate_options,
 )
 from snakemake_executor_plugin_llmagent.errors import ConfigError
-from snakemake_executor_plugin_llmagent.host.asked import blind_of, checks_of, decide_of, probes_of
+from snakemake_executor_plugin_llmagent.host.asked import blind_of, checks_of, crosscheck_of, decide_of, probes_of
+from snakemake_executor_plugin_llmagent.host.blinded import digest_param, opened_script
 from snakemake_executor_plugin_llmagent.host.names import offer_names
 from snakemake_executor_plugin_llmagent.host.withheld import note_secrets
 from snakemake_executor_plugin_llmagent.host.wrong import AgentRuleError, SandboxError
 from snakemake_executor_plugin_llmagent.spec import Document, Kind, Slot, Spec
 
 DIGEST_PARAM = "llmagent_spec"
-"""Param that carries the spec's digest, so that Snakemake reruns a job, and tells cached outputs apart, by it."""
+"""Param that carries the spec's digest, so that Snakemake reruns a job, and tells cached outputs apart, by it.
+
+For a blinded rule it also says whether the job sees its data.
+"""
 
 KNOWN = (
     "model", "coder", "supervisor", "supervision", "max_attempts", "approve", "timeout", "checks", "context", "sandbox",
@@ -72,12 +77,14 @@ class AgentRule:
         spec: what it asks for.
         options: choices about authoring.
         script: where its script lies, or will.
+        unblinded: digest of the script to which the data of a blinded rule were open when the Snakefile was read.
     """
 
     name: str
     spec: Spec
     options: Options
     script: Path
+    unblinded: str = ""
 
     def unconfined(self, text: str) -> SandboxError:
         """Why a job of the rule fails although its script may be right."""
@@ -105,7 +112,7 @@ class AgentRuleInfo(RuleInfo):  # type: ignore[misc]
         super().apply_modifier(modifier, rulename, *args, **kwargs)
         self.agent = _complete(self, rulename)
         positional, named = self.params or ((), {})
-        self.params = (positional, {**named, DIGEST_PARAM: self.agent.spec.digest})
+        self.params = (positional, {**named, DIGEST_PARAM: digest_param(self.agent)})
         here = modifier.workflow.current_basedir.get_path_or_uri(secret_free=True)
         if self.agent.script.exists():
             self.script = script_reference(self.agent.script, here)
@@ -156,6 +163,7 @@ def _declare(
         "decide": decide_of(where, options.pop("decide", None)),
     }
     documents = tuple(_document(where, label, base) for label in _strings(where, "context", options.pop("context", ())))
+    options |= crosscheck_of(where, options.pop("crosscheck", None))
     try:
         chosen = validate_options(Options(**options), base=base)  # type: ignore[arg-type]
     except ConfigError as error:
@@ -262,8 +270,13 @@ def _complete(ruleinfo: AgentRuleInfo, rulename: str) -> AgentRule:
         wildcards=_wildcards(ruleinfo.output), context=declaration.documents, checks=declaration.checks,
         source_file=declaration.file, line=declaration.line, **declaration.asked,
     )  # fmt: skip
+    try:
+        check_blind(spec)
+    except ConfigError as error:
+        raise _error(declaration, str(error)) from None
     script = _claim(declaration, ruleinfo.name or declaration.name or rulename, rulename, spec.digest)
-    return AgentRule(name=rulename, spec=spec, options=declaration.options, script=script)
+    opened = opened_script(script, spec)
+    return AgentRule(name=rulename, spec=spec, options=declaration.options, script=script, unblinded=opened)
 
 
 def _claim(declaration: Declaration, defined: str, rulename: str, digest: str) -> Path:

@@ -26,6 +26,7 @@ from snakemake_executor_plugin_llmagent.config import (
     remove_keys,
 )
 from snakemake_executor_plugin_llmagent.errors import AgentError, Cancelled, NotApproved, SandboxUnavailable
+from snakemake_executor_plugin_llmagent.host.blinded import Blinds
 from snakemake_executor_plugin_llmagent.host.bridge import JobTask
 from snakemake_executor_plugin_llmagent.host.declared import AgentRule, script_reference
 from snakemake_executor_plugin_llmagent.host.delivery import keep_edited, publish_trial, write_log, written
@@ -36,7 +37,7 @@ from snakemake_executor_plugin_llmagent.host.turns import forget_dead_author, on
 from snakemake_executor_plugin_llmagent.host.withheld import note_secrets
 from snakemake_executor_plugin_llmagent.host.wrong import AgentRuleError, SandboxError
 from snakemake_executor_plugin_llmagent.lock import Status
-from snakemake_executor_plugin_llmagent.protocols import Finding
+from snakemake_executor_plugin_llmagent.protocols import Finding, Task
 from snakemake_executor_plugin_llmagent.roles import Attempt, Draft
 from snakemake_executor_plugin_llmagent.sandbox.collect import clear
 from snakemake_executor_plugin_llmagent.spec import State
@@ -58,6 +59,7 @@ class Desk:
         chosen = workflow.executor_settings
         self._locked = bool(getattr(chosen, "locked", False))
         self._assembly = Assembly(_settings(chosen, cancelled))
+        self._blinds = Blinds(self._assembly, self._options, self._tell)
         note_secrets(workflow)
         self._kept_keys = remove_keys(os.environ, keep=workflow.envvars)
         self._turns: defaultdict[Path, threading.Lock] = defaultdict(threading.Lock)
@@ -151,7 +153,8 @@ class Desk:
         self._at_work.add(job)
         try:
             if not self._authored(job, agent):
-                self._run_frozen(job, agent, run_frozen)
+                with self._blinds.running(agent, JobTask(job, agent.script)):
+                    self._run_frozen(job, agent, run_frozen)
         except AgentError as error:
             if not isinstance(error, Cancelled):
                 with suppress(OSError):  # the disk may be full; the text reaches the person on the terminal too
@@ -229,9 +232,9 @@ class Desk:
             old = one_line(status.lock.spec_text, 500) if status.lock else "something else"
             finding = Finding(check="spec.changed", message=f"This script was written for: {old}. Adapt it.")
             start = Attempt(number=0, draft=Draft(source=status.source), findings=(finding,))
-        task = JobTask(job, agent.script)
         with self._shop(agent, job) as shop:
             with self._giving_up(agent):
+                task = self._blinds.seen(agent, JobTask(job, agent.script), shop.stages)
                 attempt = author(shop, agent.spec, task, start=start)
                 self._freeze(agent, task, shop, attempt, status)
             return self._deliver(job, agent, attempt)
@@ -279,7 +282,7 @@ class Desk:
             self._given_up[agent.script] = text
             raise SandboxUnavailable(text) from error
 
-    def _freeze(self, agent: AgentRule, task: JobTask, shop: Workshop, attempt: Attempt, status: Status) -> None:
+    def _freeze(self, agent: AgentRule, task: Task, shop: Workshop, attempt: Attempt, status: Status) -> None:
         assert attempt.draft.source is not None
         self._stop_if_cancelled()
         keep_edited(agent.script, status, self._logger)
@@ -307,8 +310,8 @@ class Desk:
         """Move the trial's outputs into place; False if the job has to run once more in the ordinary way."""
         self._raise_if_given_up(agent)
         self._adopt(job, agent)
-        if job.benchmark is not None:
-            return False  # a benchmark measures the script as it will always run
+        if job.benchmark is not None or agent.spec.blind is not None:
+            return False  # a benchmark measures the script as it will always run; what came from twins is no output
         put = partial(publish_trial, job, attempt)
         self._workflow.scheduler._executor.store(job, put)
         self._passed[agent.script].append(JobTask(job, agent.script))
@@ -360,16 +363,17 @@ class Desk:
                 raise error
             self._raise_if_given_up(agent)
             self._tell(agent.name, "the frozen script failed on this job; it is tried once more to see why")
-            task = JobTask(job, agent.script)
             with self._shop(agent, job) as shop:
                 with self._giving_up(agent):
-                    shop.session.event("repair", error=one_line(str(error), 500))
+                    shop.session.event("repair", error=one_line(self._blinds.what_failed(agent, error), 500))
+                    task = self._blinds.seen(agent, JobTask(job, agent.script), shop.stages)
                     attempt = try_out(shop, agent.spec, task, Draft(source=status.source), number=0)
                     record(shop, attempt)
                     if not attempt.accepted:
-                        others = [other for other in self._passed[agent.script] if other.inputs_exist()]
+                        others = self._blinds.all_seen(agent, self._passed[agent.script], shop.stages)
                         attempt = author(shop, agent.spec, task, start=attempt, others=others)
                         self._freeze(agent, task, shop, attempt, status)
+                    self._blinds.stop_if_opened(agent, mended=attempt.number > 0)
                 return self._deliver(job, agent, attempt)
 
 
@@ -386,6 +390,7 @@ def _settings(chosen: Any, cancelled: threading.Event) -> Settings:
         read_keys=partial(read_keys, dict(os.environ), Path(key_file) if key_file else None),
         context_tokens=get("context_tokens"),
         locked=bool(get("locked")),
+        images=bool(get("images")),
         workdir=Path.cwd(),
         environment={name: value for name, value in os.environ.items() if name not in KEY_VARIABLES},
         cancelled=cancelled,

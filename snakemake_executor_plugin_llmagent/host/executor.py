@@ -95,12 +95,14 @@ class Executor(LocalExecutor):  # type: ignore[misc]
 
     def _spawn(self, job: Any, mark: Callable[[], str] | None = None) -> None:
         from snakemake_executor_plugin_llmagent.config import for_children
+        from snakemake_executor_plugin_llmagent.host import blinded
         from snakemake_executor_plugin_llmagent.host.inside import run_options
         from snakemake_executor_plugin_llmagent.sandbox.warden import TOKEN
 
         command = self.format_job_exec(job)
         self.logger.debug(f"spawned job: {command}")
-        environment = {**os.environ, **for_children(run_options(self.workflow)), **({TOKEN: mark()} if mark else {})}
+        environment = {**os.environ, **for_children(run_options(self.workflow)), **blinded.for_children()}
+        environment |= {TOKEN: mark()} if mark else {}
         child = subprocess.Popen(command, shell=True, env=environment)
         self._children.add(child)
         try:

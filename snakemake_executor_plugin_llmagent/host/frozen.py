@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from snakemake.sourcecache import LocalSourceFile
 
 from snakemake_executor_plugin_llmagent import lock
 from snakemake_executor_plugin_llmagent.errors import AgentError, SandboxUnavailable
+from snakemake_executor_plugin_llmagent.host.blinded import stand_ins
 from snakemake_executor_plugin_llmagent.host.bridge import approved_job, as_seen, resources_inside, script_params
 from snakemake_executor_plugin_llmagent.host.declared import AgentRule
 from snakemake_executor_plugin_llmagent.host.inside import AgentScript, run_confined
@@ -33,8 +35,8 @@ def run_agent(
     """The body of every agent rule: run its script, if it may run.
 
     Raises:
-        AgentRuleError: the rule has no script that may run, or it could not be confined, or it was ended at a limit;
-            says what to do.
+        AgentRuleError: the rule has no script that may run, or it may not see its data, or it could not be confined, or
+            it was ended at a limit; says what to do.
     """
     agent: AgentRule = workflow.get_rule(rule).ruleinfo.agent
     try:
@@ -43,11 +45,16 @@ def run_agent(
         raise agent.error(str(error)) from None
     if status.state not in RUNNABLE:
         raise agent.error(not_runnable(agent, status))
+    try:
+        twins = stand_ins(agent, status)
+    except AgentError as error:
+        raise agent.error(str(error)) from None
     say_if_edited(agent, status)
     # Inside a container Snakemake leaves it to the script's shell to enter the shadow directory.
     workdir = Path(shadow_dir) if shadow_dir is not None and container_img is not None else Path.cwd()
     written = workflow.get_rule(rule)
     job = approved_job(written, workdir, input=input, output=output, log=log, threads=threads, resources=resources)
+    job = replace(job, stand_ins=twins)
     secrets = secrets_of(workflow)
 
     def script(layout: Layout) -> AgentScript:

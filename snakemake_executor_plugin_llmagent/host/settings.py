@@ -35,6 +35,14 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]
     supervisor: Optional[str] = field(
         default=None, metadata={"help": f"Model that reviews scripts, as {_FORM}, or none.", "metavar": "MODEL"}
     )
+    crosscheck: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": f"Model that writes a second script for each rule without seeing the first, as {_FORM}, or none: "
+            "their numbers have to agree. Default: none.",
+            "metavar": "MODEL",
+        },
+    )
     supervision: Optional[str] = field(
         default=None,
         metadata={
@@ -50,6 +58,15 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]
     timeout: Optional[float] = field(
         default=None,
         metadata={"help": "Time limit of one trial in seconds. Default: 3600.", "type": float, "metavar": "SECONDS"},
+    )
+    slice: Optional[int] = field(
+        default=None,
+        metadata={
+            "help": "How many first entries of large inputs a script is tried on before all of them, 0 for all at "
+            "once. Default: 50000, of inputs of more than 200000 entries or 50 MB.",
+            "type": int,
+            "metavar": "N",
+        },
     )
     approve: Optional[str] = field(
         default=None,
@@ -88,6 +105,10 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]
             "metavar": "DIR",
         },
     )
+    images: bool = field(
+        default=False,
+        metadata={"help": "The supervisor's model reads images: show it the pictures that scripts draw."},
+    )
     key_file: Optional[str] = field(
         default=None,
         metadata={
@@ -112,13 +133,13 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]
             value = getattr(self, name)
             if value:
                 setattr(self, name, _absolute(value))
-        for name in ("model", "coder", "supervisor"):
+        for name in ("model", "coder", "supervisor", "crosscheck"):
             value = getattr(self, name)
             if value and value.startswith("replay:"):
                 setattr(self, name, f"replay:{_absolute(value.removeprefix('replay:'))}")
         chosen = (
-            "model", "coder", "supervisor", "supervision", "max_attempts", "approve", "timeout", "sandbox",
-            "context_tokens",
+            "model", "coder", "supervisor", "crosscheck", "supervision", "max_attempts", "approve", "timeout",
+            "sandbox", "slice", "context_tokens",
         )  # fmt: skip
         if self.readable or any(getattr(self, name) is not None for name in chosen):
             self._validate()
@@ -149,9 +170,10 @@ def run_options(chosen: Any) -> Options:
 def _chosen(settings: ExecutorSettings) -> Options:
     readable: Any = settings.readable  # through Snakemake's API anything may come; `validate_options` looks at it
     return Options(
-        model=settings.model, coder=settings.coder, supervisor=settings.supervisor, supervision=settings.supervision,
-        max_attempts=settings.max_attempts, approve=settings.approve, timeout=settings.timeout,
-        sandbox=settings.sandbox, readable=tuple(readable) if isinstance(readable, list) else readable or (),
+        model=settings.model, coder=settings.coder, supervisor=settings.supervisor, crosscheck=settings.crosscheck,
+        supervision=settings.supervision, max_attempts=settings.max_attempts, approve=settings.approve,
+        timeout=settings.timeout, sandbox=settings.sandbox, slice=settings.slice,
+        readable=tuple(readable) if isinstance(readable, list) else readable or (),
     )  # fmt: skip
 
 

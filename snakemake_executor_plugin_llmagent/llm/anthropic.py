@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 from snakemake_executor_plugin_llmagent.config import Keys
@@ -15,7 +16,7 @@ from snakemake_executor_plugin_llmagent.llm.service import (
     missing_key,
     well_formed,
 )
-from snakemake_executor_plugin_llmagent.protocols import Completion, Request, Stop, Usage
+from snakemake_executor_plugin_llmagent.protocols import Completion, Message, Request, Stop, Usage
 
 KEY = "ANTHROPIC_API_KEY"
 TOKEN = "ANTHROPIC_AUTH_TOKEN"
@@ -41,7 +42,8 @@ class AnthropicModel:
 
         self._model = model
         self._settings = settings
-        self._takes_temperature = True
+        # What the model has shown not to take; see `_stream_fitting`.
+        self._without: frozenset[str] = frozenset()
         found = find_key(keys, (KEY, TOKEN))
         if found is None:
             raise missing_key(self.name, (KEY, TOKEN))
@@ -104,32 +106,45 @@ class AnthropicModel:
         return not isinstance(error, self._service.sdk.APIConnectionError)
 
     def _stream_fitting(self, request: Request) -> tuple[Any, str | None]:
-        """Stream a reply, without a temperature if the model turns out not to take one."""
+        """Stream a reply, without a temperature or pictures if the model turns out not to take them."""
         import anthropic
 
-        temperature = self._settings.temperature if self._takes_temperature else None
-        try:
-            return self._stream(request, temperature)
-        except anthropic.BadRequestError as error:
-            if temperature is None or "temperature" not in str(error):
-                raise
-        reply = self._stream(request, None)
-        self._takes_temperature = False
-        return reply
+        without = self._without
+        while True:
+            try:
+                reply = self._stream(request, without)
+            except anthropic.BadRequestError as error:
+                blamed = self._blamed(str(error), request) - without
+                if not blamed:
+                    raise
+                without |= blamed
+            else:
+                self._without = without
+                return reply
 
-    def _stream(self, request: Request, temperature: float | None) -> tuple[Any, str | None]:
+    def _blamed(self, complaint: str, request: Request) -> frozenset[str]:
+        """What a complaint may be about that can be left out."""
+        if self._settings.temperature is not None and "temperature" in complaint:
+            return frozenset({"temperature"})
+        # Whatever it says: gateways to models that read no images say it in many ways.
+        return frozenset({"pictures"}) if any(message.pictures for message in request.messages) else frozenset()
+
+    def _stream(self, request: Request, without: frozenset[str]) -> tuple[Any, str | None]:
         """Collect a streamed reply: a long one would take longer than a connection may stay silent."""
         parameters: dict[str, Any] = {
             "model": self._model,
             "max_tokens": request.max_tokens,
             "messages": [
-                {"role": m.role, "content": well_formed(m.content)} for m in request.messages if m.role != "system"
+                {"role": m.role, "content": _content(m, "pictures" not in without)}
+                for m in request.messages
+                if m.role != "system"
             ],
         }
         system = [well_formed(m.content) for m in request.messages if m.role == "system"]
         if system:
             parameters["system"] = "\n\n".join(system)
-        if temperature is not None:
+        temperature = self._settings.temperature
+        if temperature is not None and "temperature" not in without:
             # Newer versions of the SDK know no such argument, as newer models take none.
             parameters["extra_body"] = {"temperature": temperature}
         with self._client.messages.stream(**parameters) as stream:
@@ -157,6 +172,24 @@ class AnthropicModel:
             usage=_usage(getattr(message, "usage", None)),
             request_id=request_id,
         )
+
+
+def _content(message: Message, pictures: bool) -> str | list[dict[str, Any]]:
+    text = well_formed(message.content)
+    if not (pictures and message.pictures):
+        return text
+    parts: list[dict[str, Any]] = [
+        {
+            "type": "image",
+            "source": {
+                "type": "base64",
+                "media_type": picture.media_type,
+                "data": base64.b64encode(picture.data).decode("ascii"),
+            },
+        }
+        for picture in message.pictures
+    ]
+    return [*parts, {"type": "text", "text": text}]
 
 
 def _usage(usage: Any) -> Usage:

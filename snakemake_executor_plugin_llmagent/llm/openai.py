@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 from snakemake_executor_plugin_llmagent.config import Keys
@@ -15,7 +16,7 @@ from snakemake_executor_plugin_llmagent.llm.service import (
     missing_key,
     well_formed,
 )
-from snakemake_executor_plugin_llmagent.protocols import Completion, Request, Stop, Usage
+from snakemake_executor_plugin_llmagent.protocols import Completion, Message, Request, Stop, Usage
 
 KEY = "OPENAI_API_KEY"
 
@@ -24,6 +25,7 @@ _NO_KEY = "no-key-needed"
 _OWN_HOST = "api.openai.com"
 _LIMIT = "max_completion_tokens"
 _DISPENSABLE = (_LIMIT, "temperature")
+_PICTURES = "pictures"
 
 
 class OpenAIModel:
@@ -103,6 +105,8 @@ class OpenAIModel:
             except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
                 complaint = str(error)
                 blamed = {name for name in _DISPENSABLE if name in complaint} - unknown
+                if not blamed and _PICTURES not in unknown and any(m.pictures for m in request.messages):
+                    blamed = {_PICTURES}  # whatever it says: servers of models that read no images say it in many ways
                 if not blamed and too_high is not None and "max_tokens" in complaint:
                     # It knows the newer name after all; that complaint was about the number.
                     raise too_high from None
@@ -118,7 +122,7 @@ class OpenAIModel:
     def _parameters(self, request: Request, unknown: frozenset[str]) -> dict[str, Any]:
         parameters: dict[str, Any] = {
             "model": self._model,
-            "messages": [{"role": m.role, "content": well_formed(m.content)} for m in request.messages],
+            "messages": [{"role": m.role, "content": _content(m, _PICTURES not in unknown)} for m in request.messages],
         }
         parameters["max_tokens" if _LIMIT in unknown else _LIMIT] = request.max_tokens
         if self._settings.temperature is not None and "temperature" not in unknown:
@@ -145,6 +149,17 @@ class OpenAIModel:
             usage=_usage(getattr(reply, "usage", None)),
             request_id=getattr(reply, "_request_id", None),
         )
+
+
+def _content(message: Message, pictures: bool) -> str | list[dict[str, Any]]:
+    text = well_formed(message.content)
+    if not (pictures and message.pictures):
+        return text
+    parts: list[dict[str, Any]] = [{"type": "text", "text": text}]
+    for picture in message.pictures:
+        data = base64.b64encode(picture.data).decode("ascii")
+        parts.append({"type": "image_url", "image_url": {"url": f"data:{picture.media_type};base64,{data}"}})
+    return parts
 
 
 def _usage(usage: Any) -> Usage:

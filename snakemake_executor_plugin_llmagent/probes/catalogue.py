@@ -2,39 +2,46 @@
 
 A probe runs the candidate again on altered copies of its inputs and demands a response of the numbers in the outputs:
 `scales` (yields by the factor), `invariant` (nothing changes), `moves` (something does), `fails_clearly` (the script
-fails, and its last words name what is missing). This is read whenever a Snakefile is, so it loads nothing.
+fails, and its last words name what is missing). `inputs` names the inputs that are altered, all by default. This is
+read whenever a Snakefile is, so it loads nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-
-def scale_weights(factor: float = 2.0, column: str | None = None, response: str = "scales") -> None:
-    """Multiply all weights: yields scale with them, shapes and positions do not change."""
+Inputs = str | list[str] | None
 
 
-def shuffle_events(response: str = "invariant", tolerance: float = 1e-6) -> None:
+def scale_weights(
+    factor: float = 2.0, column: str | None = None, inputs: Inputs = None, response: str = "scales"
+) -> None:
+    """Multiply all weights: yields scale with them, numbers of events do not change."""
+
+
+def shuffle_events(inputs: Inputs = None, response: str = "invariant", tolerance: float = 1e-6) -> None:
     """Permute the rows of tables: results do not depend on the order of events."""
 
 
-def half_events(response: str = "moves") -> None:
-    """Keep every second event: yields become about half, and something moves at all."""
+def half_events(inputs: Inputs = None, response: str = "moves") -> None:
+    """Keep every second event: something moves (with `scales`: yields become about half)."""
 
 
-def inject_signal(mass: float, n: int, column: str | None = None, width: float = 1.7, response: str = "moves") -> None:
+def inject_signal(
+    mass: float, n: int, column: str | None = None, width: float = 1.7, inputs: Inputs = None, response: str = "moves"
+) -> None:
     """Add `n` events around a mass [unit of the column]: what measures a signal moves up."""
 
 
-def empty_input(response: str = "fails_clearly") -> None:
+def empty_input(inputs: Inputs = None, response: str = "fails_clearly") -> None:
     """Take all events out: the script fails with a clear message, or writes a result that says that it is empty."""
 
 
-def drop_branch(name: str | None = None, response: str = "fails_clearly") -> None:
+def drop_branch(name: str | None = None, inputs: Inputs = None, response: str = "fails_clearly") -> None:
     """Take a branch out that the script reads: it fails with a message that names it."""
 
 
-def rename_input(response: str = "invariant") -> None:
+def rename_input(inputs: Inputs = None, response: str = "invariant") -> None:
     """Give the inputs other names: results do not depend on what files are called."""
 
 
@@ -46,3 +53,13 @@ PROBES: Mapping[str, Callable[..., None]] = {
 }  # fmt: skip
 """Name → declaration."""
 RESPONSES = ("scales", "invariant", "moves", "fails_clearly")
+DEMANDS: Mapping[str, tuple[str, ...]] = {
+    "scale_weights": ("scales", "moves", "invariant"),
+    "shuffle_events": ("invariant", "moves"),
+    "half_events": ("moves", "scales", "invariant"),
+    "inject_signal": ("moves", "invariant"),
+    "empty_input": ("fails_clearly",),
+    "drop_branch": ("fails_clearly", "invariant", "moves"),
+    "rename_input": ("invariant", "moves"),
+}
+"""Probe → the responses that can be demanded of it, the usual one first."""

@@ -10,6 +10,7 @@
 | jobs | 200 jobs of the wrapper `uproot/skim` against scripts that import the same packages | 1.10 |
 | skimming | wrappers `uproot/skim` and `vector/pairs` against uproot by hand, coffea, RDataFrame | 1, warm 1.3 |
 | fitting | wrapper `zfit/fit` against RooFit, numba-stats, zfit by hand | fastest, 0.6 s |
+| judging | checks and usual probes of a candidate against its trial: 1 s, 30 s | 0.5 at 1 s |
 | authoring | 100 jobs through one wildcard agent rule, model scripted: calls, then a rerun | 1 + 1, then 0 |
 """
 
@@ -25,6 +26,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.benchmarks.jobs import jobs
+from tests.benchmarks.judging import judging
 from tests.benchmarks.sandbox import sandbox
 from tests.loopback import ScriptedModel
 from tests.workflow.project import Project, team
@@ -202,7 +204,7 @@ def authoring(root: Path) -> None:
 
 BENCHMARKS: dict[str, Callable[[Path], None]] = {
     "executor": executor, "startup": startup, "frozen": frozen, "second": second, "sandbox": sandbox,
-    "jobs": jobs, "authoring": authoring,
+    "jobs": jobs, "authoring": authoring, "judging": judging,
 }  # fmt: skip
 
 

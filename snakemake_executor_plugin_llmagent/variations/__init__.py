@@ -1,0 +1,1 @@
+"""What the results would be, had the author of a script decided otherwise."""
