@@ -24,8 +24,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.benchmarks.fitting import fitting
 from tests.benchmarks.jobs import jobs
 from tests.benchmarks.sandbox import sandbox
+from tests.benchmarks.skimming import skimming
 from tests.loopback import ScriptedModel
 from tests.workflow.project import Project, team
 
@@ -202,7 +204,7 @@ def authoring(root: Path) -> None:
 
 BENCHMARKS: dict[str, Callable[[Path], None]] = {
     "executor": executor, "startup": startup, "frozen": frozen, "second": second, "sandbox": sandbox,
-    "jobs": jobs, "authoring": authoring,
+    "jobs": jobs, "skimming": skimming, "fitting": fitting, "authoring": authoring,
 }  # fmt: skip
 
 
