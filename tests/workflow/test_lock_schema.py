@@ -24,7 +24,9 @@ def valid(path: Path) -> None:
     jsonschema.Draft202012Validator(SCHEMA).validate(yaml.safe_load(path.read_text()))
 
 
-@pytest.mark.parametrize("lock", sorted(ROOT.glob("example_workflow/workflow/agents/*.lock.yaml")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "lock", sorted(ROOT.glob("example_workflow/workflow/agents/*.lock.yaml")), ids=lambda path: path.name
+)
 def test_locks_of_the_example(lock: Path) -> None:
     valid(lock)
 
