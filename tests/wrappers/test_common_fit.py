@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,7 @@ from wrappers.common.fit_toys import asimov, toy
 from wrappers.common.job import WrongInput
 from wrappers.common.likelihood import Counts, Data, Events, Likelihood, expected, make_counts, make_events
 from wrappers.common.model import Model, parse_model
+from wrappers.common.shapes import make_shape
 
 LOW, HIGH = 105.0, 160.0
 PEAK = "DSCB(mu=125, sigma=1.7, alpha_l=1.5, n_l=5, alpha_r=1.8, n_r=8)"
@@ -396,6 +398,32 @@ def test_what_the_data_do_not_determine_is_named() -> None:
         assert all(result.errors[name] == 0 for name in held)
         assert result.values["mu"] == pytest.approx(x.mean(), abs=0.02)
         assert result.errors["mu"] == pytest.approx(1 / math.sqrt(300), rel=0.15)
+
+
+def test_a_tail_that_begins_behind_the_last_event_is_not_determined() -> None:
+    """The likelihood has a curvature there, from the integral alone, that would look like an error."""
+    x = np.random.default_rng(20).normal(125, 1, 300)
+    data = {"all": make_events(x, LOW, HIGH)}
+    result = minimise(Likelihood(with_starts(parse_model("DSCB", "m", LOW, HIGH), data), data, extended=False))
+    assert (result.values["mu"] - x.min()) / result.values["sigma"] < result.values["alpha_l"] < 5
+    assert "alpha_l" in result.undetermined and result.errors["alpha_l"] == 0
+
+
+def test_of_two_parameters_with_the_same_effect_one_is_held() -> None:
+    model = parse_model("a * b * gauss(mu=125, sigma=2)", "m", LOW, HIGH).changed({"a": 9.0, "b": 8.0})
+    result = minimise(Likelihood(model, {"all": make_events(np.linspace(122, 128, 81), LOW, HIGH)}))
+    assert len(result.undetermined) == 1
+    (other,) = {"a", "b"} - set(result.undetermined)
+    assert result.values["a"] * result.values["b"] == pytest.approx(81, rel=1e-4)
+    assert result.errors[other] / result.values[other] == pytest.approx(1 / 9, rel=1e-2)
+
+
+@pytest.mark.parametrize("degree", [1, 2, 3, 4, 5])
+def test_polynomials_within_their_limits_have_an_integral(degree: int) -> None:
+    shape = make_shape(f"poly{degree}", LOW, HIGH)
+    bounds = [(low, high) for _, low, high in shape.defaults()]
+    for corner in itertools.product(*bounds):
+        assert shape.integrals(np.array([LOW, HIGH]), [float(one or 0) for one in corner])[0] > 0.1 * (HIGH - LOW)
 
 
 def test_nothing_is_determined() -> None:

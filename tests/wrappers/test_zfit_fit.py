@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import runpy
 import warnings
 from pathlib import Path
 from typing import Any
@@ -474,6 +475,11 @@ def test_kinds_of_histograms_agree(tmp_path: Path, files: Path) -> None:
         for key, row in table["parameters"].items():
             assert other["parameters"][key]["value"] == pytest.approx(row["value"], rel=1e-6), (name, key)
             assert other["parameters"][key]["error"] == pytest.approx(row["error"], rel=1e-5), (name, key)
+    simulated = {"data": tmp_path / "h.json", "signal": files / "signal.npz"}
+    shaped, _ = fit(tmp_path, simulated, model="DSCB + exp", range=[105, 160], histogram="m_yy", signal_weight="w")
+    expected = np.load(files / "signal.npz")["w"].sum()
+    assert shaped["shape_fits"]["signal"]["yield"] == pytest.approx(expected), "a table beside a histogram"
+    assert abs(pull(shaped["parameters"]["n_signal"], 300)) < 3
     with pytest.raises(kit.WrapperFailed, match=r"which histogram.*m_yy, other"):
         fit(tmp_path, [tmp_path / "h.json"], **params)
     with pytest.raises(
@@ -559,6 +565,31 @@ def test_a_plot_says_what_it_shows(tmp_path: Path, files: Path) -> None:
     assert 0.02 < inked(tmp_path / "p.png") < 0.5
 
 
+def drawn(document: dict[str, Any], label: str) -> Any:
+    """The figure of a result, laid out."""
+    figure = runpy.run_path(str(kit.WRAPPERS / WRAPPER / "wrapper.py"))["draw"](document, label)
+    figure.canvas.draw()
+    return figure
+
+
+@pytest.mark.parametrize("components", [1, 2, 5, 9])
+def test_texts_do_not_cover_points(tmp_path: Path, components: int) -> None:
+    """A flat spectrum with many components: neither legend nor text reach down to the highest error bar."""
+    rng = np.random.default_rng(24)
+    np.savez(tmp_path / "d.npz", m_yy=rng.uniform(LOW, HIGH, 3000))
+    parts = "".join(f"component_{place} = 300 * exp(lam={place / 100}) + " for place in range(1, components))
+    found, _ = fit(tmp_path, [tmp_path / "d.npz"], model=f"{parts} exp(lam=0)", **M_YY, bins=11, profile=False)
+    figure = drawn(found, "Toy data with a long explanation that needs more than one line")
+    axes = figure.axes[0]
+    (_, _, (bars,)) = axes.containers[0]
+    top = max(bar[:, 1].max() for bar in bars.get_segments())
+    edge = axes.transData.transform((LOW, top))[1]
+    boxes = [one.get_window_extent() for one in (axes.get_legend(), *axes.texts)]
+    assert len(boxes) == 2 and len(axes.get_legend().texts) == 2 + components * (components > 1)
+    assert all(box.y0 > edge for box in boxes) and not boxes[0].overlaps(boxes[1])
+    assert all(box.y1 < axes.get_window_extent().y1 for box in boxes)
+
+
 def test_rows_of_plots_do_not_touch(tmp_path: Path, files: Path) -> None:
     """Four categories are two rows: white pixels all across separate the labels of the first from the second."""
     x = np.load(files / "data.npz")["m_yy"]
@@ -574,10 +605,15 @@ def test_rows_of_plots_do_not_touch(tmp_path: Path, files: Path) -> None:
 
 def test_unequal_bins_are_drawn_per_unit(tmp_path: Path, files: Path) -> None:
     edges = [105.0, 110, 115, 120, 122, 124, 126, 128, 130, 140, 150, 160]
-    found, _ = fit(tmp_path, [files / "data.npz"], model="exp", **M_YY, binning=edges, plot="p.svg")
-    assert "Events / GeV" in texts(tmp_path / "p.svg")
-    x = np.load(files / "data.npz")["m_yy"]
-    assert found["spectra"][0]["counts"] == np.histogram(x, edges)[0].tolist()
+    found, _ = fit(tmp_path, [files / "data.npz"], model="exp", **M_YY, binning=edges)
+    counts = np.histogram(np.load(files / "data.npz")["m_yy"], edges)[0]
+    assert found["spectra"][0]["counts"] == counts.tolist()
+    axes = drawn(found, "").axes[0]
+    points, _, (bars,) = axes.containers[0]
+    np.testing.assert_allclose(points.get_ydata(), counts / np.diff(edges))
+    lengths = [bar[1, 1] - bar[0, 1] for bar in bars.get_segments()]
+    np.testing.assert_allclose(lengths, 2 * np.sqrt(counts + 0.75) / np.diff(edges), rtol=0.05)
+    assert axes.get_ylabel() == "Events / GeV"
     fit(tmp_path, [files / "data.npz"], model="exp", **M_YY, bins=11, plot="p.svg", unit="TeV")
     assert {"Events / 5 TeV", "m_yy [TeV]"} <= set(texts(tmp_path / "p.svg"))
 

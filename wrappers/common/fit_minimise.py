@@ -13,8 +13,9 @@ from wrappers.common.model import Model
 
 FAR = 1e-4
 """A minimum estimated to be this far below where Migrad stopped is looked for again."""
-KINK = 0.01
-"""A curvature of which the events themselves explain less than this share is that of a kink, not of a minimum."""
+FELT = 0.01
+"""A curvature of which the events themselves explain less than this share says nothing: it is of the integral where
+a tail begins behind the last event, or is a kink where it begins at one."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -273,7 +274,7 @@ def _polished(
 def _determined(curvature: np.ndarray, said: np.ndarray, widths: np.ndarray, moving: Sequence[int]) -> list[int]:
     """Return the places of parameters that the data determine.
 
-    Others are left out, until the matrix is that of a minimum: those whose curvature is a kink, those whose error would
+    Others are left out, until the matrix is that of a minimum: those that no event feels, those whose error would
     be wider than the limits even if all others were known, and one by one those that others can stand for.
 
     Args:
@@ -283,7 +284,7 @@ def _determined(curvature: np.ndarray, said: np.ndarray, widths: np.ndarray, mov
         moving: places of the parameters that are not held.
     """
     diagonal = np.diag(curvature)
-    good = np.isfinite(diagonal) & (diagonal > 1 / widths**2) & (said >= KINK * diagonal)
+    good = np.isfinite(diagonal) & (diagonal > 1 / widths**2) & (said >= FELT * diagonal)
     loose = [i for i in moving if good[i]]
     loose = [i for i in loose if np.isfinite(curvature[i, loose]).all()]
     while loose:

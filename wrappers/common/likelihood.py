@@ -298,7 +298,7 @@ class Likelihood:
         """Return how much the events themselves say about each parameter, shape (number,); infinite for binned data.
 
         It is the sum of squares of what each adds to the derivative, for many events as large as the second derivative.
-        Where it is far smaller, that curvature is the kink of a single event.
+        Where it is far smaller, no event feels the parameter.
         """
         result = np.zeros(len(self.names))
         for term in self.terms:

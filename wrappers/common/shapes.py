@@ -205,7 +205,9 @@ class Polynomial(PlainShape):
         return self._integrated(edges)[1:]
 
     def defaults(self) -> list[tuple[float, float | None, float | None]]:
-        one = (1.0, 0.0, 100.0) if self.bernstein else (0.0, -5.0, 5.0)
+        # A function that is nowhere negative has no Chebyshev coefficient beyond 2, and up to there the integral is
+        # positive.
+        one = (1.0, 0.0, 100.0) if self.bernstein else (0.0, -2.0, 2.0)
         return [one] * len(self.parameters)
 
 

@@ -1179,7 +1179,9 @@ class Polynomial(PlainShape):
         return self._integrated(edges)[1:]
 
     def defaults(self) -> list[tuple[float, float | None, float | None]]:
-        one = (1.0, 0.0, 100.0) if self.bernstein else (0.0, -5.0, 5.0)
+        # A function that is nowhere negative has no Chebyshev coefficient beyond 2, and up to there the integral is
+        # positive.
+        one = (1.0, 0.0, 100.0) if self.bernstein else (0.0, -2.0, 2.0)
         return [one] * len(self.parameters)
 
 
@@ -1998,7 +2000,7 @@ class Likelihood:
         """Return how much the events themselves say about each parameter, shape (number,); infinite for binned data.
 
         It is the sum of squares of what each adds to the derivative, for many events as large as the second derivative.
-        Where it is far smaller, that curvature is the kink of a single event.
+        Where it is far smaller, no event feels the parameter.
         """
         result = np.zeros(len(self.names))
         for term in self.terms:
@@ -2072,8 +2074,9 @@ import numpy as np
 
 FAR = 1e-4
 """A minimum estimated to be this far below where Migrad stopped is looked for again."""
-KINK = 0.01
-"""A curvature of which the events themselves explain less than this share is that of a kink, not of a minimum."""
+FELT = 0.01
+"""A curvature of which the events themselves explain less than this share says nothing: it is of the integral where
+a tail begins behind the last event, or is a kink where it begins at one."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -2332,7 +2335,7 @@ def _polished(
 def _determined(curvature: np.ndarray, said: np.ndarray, widths: np.ndarray, moving: Sequence[int]) -> list[int]:
     """Return the places of parameters that the data determine.
 
-    Others are left out, until the matrix is that of a minimum: those whose curvature is a kink, those whose error would
+    Others are left out, until the matrix is that of a minimum: those that no event feels, those whose error would
     be wider than the limits even if all others were known, and one by one those that others can stand for.
 
     Args:
@@ -2342,7 +2345,7 @@ def _determined(curvature: np.ndarray, said: np.ndarray, widths: np.ndarray, mov
         moving: places of the parameters that are not held.
     """
     diagonal = np.diag(curvature)
-    good = np.isfinite(diagonal) & (diagonal > 1 / widths**2) & (said >= KINK * diagonal)
+    good = np.isfinite(diagonal) & (diagonal > 1 / widths**2) & (said >= FELT * diagonal)
     loose = [i for i in moving if good[i]]
     loose = [i for i in loose if np.isfinite(curvature[i, loose]).all()]
     while loose:
@@ -3903,9 +3906,8 @@ def simulated_yield(snakemake: Any, poi: str) -> float:
     known = {f"n_{name}": fit["yield"] for name, fit in fits.items()}
     if poi not in known:
         there = ", ".join(known) or "none"
-        raise WrongInput(
-            f"params: expected={SIMULATION!r} needs input fit=... with a simulation of {poi!r}; there is one of: {there}"
-        )
+        needed = f"needs input fit=... with a simulation of {poi!r}"
+        raise WrongInput(f"params: expected={SIMULATION!r} {needed}; there is one of: {there}")
     return float(known[poi])
 
 

@@ -1048,7 +1048,9 @@ class Polynomial(PlainShape):
         return self._integrated(edges)[1:]
 
     def defaults(self) -> list[tuple[float, float | None, float | None]]:
-        one = (1.0, 0.0, 100.0) if self.bernstein else (0.0, -5.0, 5.0)
+        # A function that is nowhere negative has no Chebyshev coefficient beyond 2, and up to there the integral is
+        # positive.
+        one = (1.0, 0.0, 100.0) if self.bernstein else (0.0, -2.0, 2.0)
         return [one] * len(self.parameters)
 
 
@@ -1867,7 +1869,7 @@ class Likelihood:
         """Return how much the events themselves say about each parameter, shape (number,); infinite for binned data.
 
         It is the sum of squares of what each adds to the derivative, for many events as large as the second derivative.
-        Where it is far smaller, that curvature is the kink of a single event.
+        Where it is far smaller, no event feels the parameter.
         """
         result = np.zeros(len(self.names))
         for term in self.terms:
@@ -1941,8 +1943,9 @@ import numpy as np
 
 FAR = 1e-4
 """A minimum estimated to be this far below where Migrad stopped is looked for again."""
-KINK = 0.01
-"""A curvature of which the events themselves explain less than this share is that of a kink, not of a minimum."""
+FELT = 0.01
+"""A curvature of which the events themselves explain less than this share says nothing: it is of the integral where
+a tail begins behind the last event, or is a kink where it begins at one."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -2201,7 +2204,7 @@ def _polished(
 def _determined(curvature: np.ndarray, said: np.ndarray, widths: np.ndarray, moving: Sequence[int]) -> list[int]:
     """Return the places of parameters that the data determine.
 
-    Others are left out, until the matrix is that of a minimum: those whose curvature is a kink, those whose error would
+    Others are left out, until the matrix is that of a minimum: those that no event feels, those whose error would
     be wider than the limits even if all others were known, and one by one those that others can stand for.
 
     Args:
@@ -2211,7 +2214,7 @@ def _determined(curvature: np.ndarray, said: np.ndarray, widths: np.ndarray, mov
         moving: places of the parameters that are not held.
     """
     diagonal = np.diag(curvature)
-    good = np.isfinite(diagonal) & (diagonal > 1 / widths**2) & (said >= KINK * diagonal)
+    good = np.isfinite(diagonal) & (diagonal > 1 / widths**2) & (said >= FELT * diagonal)
     loose = [i for i in moving if good[i]]
     loose = [i for i in loose if np.isfinite(curvature[i, loose]).all()]
     while loose:
@@ -3724,7 +3727,7 @@ def report(job: Job, model: Model, data: Data, likelihood: Likelihood, result: F
     print(f"  chi2 {gof['chi2']:.1f} for {gof['ndf']} degrees of freedom")
     for one in shown:
         if min(one["total"]) < 0:
-            print(f"Warning: {one['category']}: the fitted spectrum is negative somewhere: not valid")
+            print(f"Warning: {one['category']}: the fitted spectrum is negative somewhere: not valid (bern1 … are not)")
             document["valid"] = False
     return document
 
@@ -3793,10 +3796,12 @@ def draw_spectrum(axes: Any, one: Mapping[str, Any], lines: Sequence[str]) -> No
     axes.set_xlim(edges[0], edges[-1])
     highest = float(((counts + up) / scale).max())
     lowest = min([0.0, *(1.1 * min(values) * per for values in parts.values())])
-    share = 0.06 + 0.062 * max(len(handles), len(lines))
-    axes.set_ylim(lowest, lowest + (highest - lowest) / (1 - min(share, 0.6)))
-    axes.legend(handles.values(), handles.keys(), loc="upper right")
+    size = 11 if len(handles) <= 7 else 8
+    axes.legend(handles.values(), handles.keys(), loc="upper right", fontsize=size)
     axes.text(0.04, 0.96, "\n".join(lines), transform=axes.transAxes, va="top", linespacing=1.4, fontsize=9.5)
+    # what legend and text need of the height, from the sizes of their letters
+    share = 0.06 + max(0.0062 * size * len(handles), 0.054 * len(lines))
+    axes.set_ylim(lowest, lowest + (highest - lowest) / (1 - min(share, 0.7)))
     axes.tick_params(labelbottom=False)
 
 
