@@ -42,7 +42,10 @@ def read_data(paths: Sequence[str], settings: Mapping[str, Any], model: Model) -
     paths = existing(paths)
     names = [one.name for one in model.categories]
     if len(paths) not in (1, len(names)):
-        raise WrongInput(f"{len(paths)} files for {len(names)} categories: one file, or one for each, is wanted")
+        raise WrongInput(
+            f"{len(paths)} files for {len(names)} categories: one file, or one for each, is wanted "
+            "(phys/uproot/skim makes one of several)"
+        )
     result: dict[str, Events | Counts] = {}
     for number, one in enumerate(model.categories):
         path = paths[number if len(paths) > 1 else 0]

@@ -6,6 +6,7 @@ a tolerance at which it stops where iminuit does. Then zfit's densities say, wit
 same minimum.
 """
 
+import gc
 import itertools
 import math
 import os
@@ -33,12 +34,16 @@ def import_zfit() -> Any:
     """
     os.environ.setdefault("ZFIT_DISABLE_TF_WARNINGS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    gc.disable()  # a million objects, all of which stay: looking through them again and again takes a second
     try:
         import zfit
     except ImportError as error:
         raise WrongInput(
             f'backend "zfit" needs the package zfit (conda-forge, PyPI); "numpy" does without: {error}'
         ) from error
+    finally:
+        gc.freeze()
+        gc.enable()
     return zfit
 
 

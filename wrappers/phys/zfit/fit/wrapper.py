@@ -2571,7 +2571,10 @@ def read_data(paths: Sequence[str], settings: Mapping[str, Any], model: Model) -
     paths = existing(paths)
     names = [one.name for one in model.categories]
     if len(paths) not in (1, len(names)):
-        raise WrongInput(f"{len(paths)} files for {len(names)} categories: one file, or one for each, is wanted")
+        raise WrongInput(
+            f"{len(paths)} files for {len(names)} categories: one file, or one for each, is wanted "
+            "(phys/uproot/skim makes one of several)"
+        )
     result: dict[str, Events | Counts] = {}
     for number, one in enumerate(model.categories):
         path = paths[number if len(paths) > 1 else 0]
@@ -3136,6 +3139,7 @@ def numbers(data: Data) -> dict[str, Any]:
 # same minimum.
 #
 
+import gc
 import itertools
 import math
 import os
@@ -3160,12 +3164,16 @@ def import_zfit() -> Any:
     """
     os.environ.setdefault("ZFIT_DISABLE_TF_WARNINGS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    gc.disable()  # a million objects, all of which stay: looking through them again and again takes a second
     try:
         import zfit
     except ImportError as error:
         raise WrongInput(
             f'backend "zfit" needs the package zfit (conda-forge, PyPI); "numpy" does without: {error}'
         ) from error
+    finally:
+        gc.freeze()
+        gc.enable()
     return zfit
 
 
