@@ -15,7 +15,7 @@ from snakemake_executor_plugin_llmagent.host.declared import KNOWN
 from snakemake_executor_plugin_llmagent.spec import State
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("example_workflow/*.md")])
+PAGES = sorted(path for folder in (".", "docs", "example_workflow", "wrappers") for path in ROOT.glob(f"{folder}/*.md"))
 FURTHER = (ROOT / "docs/further.md").read_text()
 
 

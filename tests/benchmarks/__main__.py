@@ -25,9 +25,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.benchmarks.fitting import fitting
 from tests.benchmarks.jobs import jobs
 from tests.benchmarks.judging import judging
 from tests.benchmarks.sandbox import sandbox
+from tests.benchmarks.skimming import skimming
 from tests.loopback import ScriptedModel
 from tests.workflow.project import Project, team
 
@@ -204,7 +206,7 @@ def authoring(root: Path) -> None:
 
 BENCHMARKS: dict[str, Callable[[Path], None]] = {
     "executor": executor, "startup": startup, "frozen": frozen, "second": second, "sandbox": sandbox,
-    "jobs": jobs, "authoring": authoring, "judging": judging,
+    "jobs": jobs, "skimming": skimming, "fitting": fitting, "authoring": authoring, "judging": judging,
 }  # fmt: skip
 
 

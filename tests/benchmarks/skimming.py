@@ -1,7 +1,7 @@
 """From jagged events to diphoton masses: the wrappers against a hand-written uproot script, coffea and RDataFrame.
 
-All read the same TTree (22 branches, 1-4 photons, zlib), select the same events and write mass, pT and weights. Each is a
-process of its own. The interpreter in LLMAGENT_BENCH_PYTHON may have ROOT and coffea; what it lacks is not measured.
+All read the same TTree (22 branches, 1-4 photons, zlib), select the same events and write mass, pT and weights. Each is
+a process of its own. The interpreter in LLMAGENT_BENCH_PYTHON may have ROOT and coffea; what it lacks is not measured.
 """
 
 from __future__ import annotations
@@ -33,15 +33,17 @@ void generate(const char *path, long events) {
   TFile file(path, "RECREATE", "", 101);  // zlib, level 1
   TTree tree("analysis", "analysis");
   TRandom3 random(1);
-  int run = 300000, channel = 343981, photons, jets; ULong64_t event; float weight, xsec = 0.1, met, met_phi; bool trigger;
+  int run = 300000, channel = 343981, photons, jets;
+  ULong64_t event; float weight, xsec = 0.1, met, met_phi; bool trigger;
   std::vector<float> pt, eta, phi, e, track, calo, jpt, jeta, jphi, je, lpt; std::vector<bool> tight;
   tree.Branch("runNumber", &run); tree.Branch("eventNumber", &event); tree.Branch("channelNumber", &channel);
   tree.Branch("mcWeight", &weight); tree.Branch("xsec", &xsec); tree.Branch("trigP", &trigger);
   tree.Branch("photon_n", &photons); tree.Branch("photon_pt", &pt); tree.Branch("photon_eta", &eta);
   tree.Branch("photon_phi", &phi); tree.Branch("photon_e", &e); tree.Branch("photon_isTightID", &tight);
   tree.Branch("photon_ptcone20", &track); tree.Branch("photon_topoetcone40", &calo);
-  tree.Branch("jet_n", &jets); tree.Branch("jet_pt", &jpt); tree.Branch("jet_eta", &jeta); tree.Branch("jet_phi", &jphi);
-  tree.Branch("jet_e", &je); tree.Branch("lep_pt", &lpt); tree.Branch("met", &met); tree.Branch("met_phi", &met_phi);
+  tree.Branch("jet_n", &jets); tree.Branch("jet_pt", &jpt); tree.Branch("jet_eta", &jeta);
+  tree.Branch("jet_phi", &jphi); tree.Branch("jet_e", &je); tree.Branch("lep_pt", &lpt);
+  tree.Branch("met", &met); tree.Branch("met_phi", &met_phi);
   for (long i = 0; i < events; ++i) {
     event = i; trigger = random.Rndm() < 0.8; weight = random.Gaus(1, 0.1) * (random.Rndm() < 0.05 ? -1 : 1);
     for (auto v : {&pt, &eta, &phi, &e, &track, &calo, &jpt, &jeta, &jphi, &je, &lpt}) v->clear();
@@ -176,7 +178,8 @@ BY_DEFINE = {
     "define": {
         "good": GOOD,
         # float64, as all others compute the mass: 1.0 alone would stay float32.
-        **{f"{name}{n + 1}": f"photon_{name}[good][:, {n}] + 0 * eventNumber" for name in ("pt", "eta", "phi") for n in (0, 1)},
+        **{f"{name}{n + 1}": f"photon_{name}[good][:, {n}] + 0 * eventNumber"
+           for name in ("pt", "eta", "phi") for n in (0, 1)},
         "mass": "sqrt(2 * pt1 * pt2 * (cosh(eta1 - eta2) - cos(phi1 - phi2)))",
     },
     "cut": ["trigP", "sum(good) >= 2", ACCEPT],
@@ -278,7 +281,8 @@ def measured(way: Callable[[Sequence[Path], Path], tuple[float, Path]], inputs: 
         "import sys, numpy as np, uproot, pyarrow.parquet as pq\n"
         "path = sys.argv[1]\n"
         "root = path.endswith('.root')\n"
-        "m = uproot.open(path)['events']['mass'].array(library='np') if root else pq.read_table(path)['mass'].to_numpy()\n"
+        "table = uproot.open(path)['events'] if root else pq.read_table(path)\n"
+        "m = table['mass'].array(library='np') if root else table['mass'].to_numpy()\n"
         "print(len(m), repr(float(np.sort(m).sum())))"
     )
     done = subprocess.run((sys.executable, "-c", text, str(output)), capture_output=True, text=True, check=True)
@@ -315,8 +319,8 @@ def skimming(root: Path) -> None:
     for name in list(found)[:4]:
         long = measured(found[name], links, root / "work")
         short = statistics.median(run.megabytes for run in runs[name, 1])
-        print(f"skim, {name}: peak memory of {10 * EVENTS:,} events {long.megabytes:.0f} MB, of {EVENTS:,} {short:.0f} MB, "
-              f"ratio {long.megabytes / short:.2f}", flush=True)  # fmt: skip
+        print(f"skim, {name}: peak memory of {10 * EVENTS:,} events {long.megabytes:.0f} MB, "
+              f"of {EVENTS:,} {short:.0f} MB, ratio {long.megabytes / short:.2f}", flush=True)  # fmt: skip
 
 
 def agree(runs: Mapping[str, Run]) -> None:

@@ -1,4 +1,4 @@
-"""Run wrappers as users do: through Snakemake with a test Snakefile, or one job in this process with Snakemake's own object."""
+"""Run wrappers as users do: by Snakemake with a test Snakefile, or one job in this process with Snakemake's object."""
 
 from __future__ import annotations
 

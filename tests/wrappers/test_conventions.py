@@ -118,7 +118,7 @@ def test_file_stands_alone(name: str) -> None:
     assert ast.get_docstring(tree)
     for header in ("__author__", "__copyright__", "__license__"):
         assert re.search(rf"^{header} = ", text, re.MULTILINE), header
-    assert text.rstrip().endswith('if "snakemake" in globals():\n    main(snakemake)  # noqa: F821')
+    assert text.rstrip().endswith('if "snakemake" in globals():\n    main(snakemake)')
     imported = {
         alias.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
     }

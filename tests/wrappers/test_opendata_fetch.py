@@ -376,9 +376,16 @@ def test_a_known_file_comes_from_the_mirror_and_is_verified(server: Server, tmp_
 def test_a_pattern_names_one_file(server: Server, tmp_path: Path) -> None:
     params = {"mirror": server.url, "retries": 0, "wait": 0}
     with pytest.raises(kit.WrapperFailed, match=r"mc_343981\.PowhegPythia8EvtGen.*404"):
-        kit.call(WRAPPER, tmp_path, output=["out.root"], params={**params, "record": 93922, "file": "*_mc_343981.*"})
+        kit.call(
+            WRAPPER,
+            tmp_path,
+            output=[tmp_path / "out.root"],
+            params={**params, "record": 93922, "file": "*_mc_343981.*"},
+        )
     with pytest.raises(kit.WrapperFailed, match=r"record 93922: 3 files fit '\*_mc_3453\*'"):
-        kit.call(WRAPPER, tmp_path, output=["out.root"], params={**params, "record": 93922, "file": "*_mc_3453*"})
+        kit.call(
+            WRAPPER, tmp_path, output=[tmp_path / "out.root"], params={**params, "record": 93922, "file": "*_mc_3453*"}
+        )
 
 
 def record_json(server: Server, number: int) -> bytes:

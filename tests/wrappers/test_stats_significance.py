@@ -173,6 +173,21 @@ def test_unbinned_fit_agrees_with_the_reference(tmp_path: Path) -> None:
         run(tmp_path, inputs, poi="n_sig")
 
 
+def test_expected_for_the_yield_of_the_simulation(tmp_path: Path) -> None:
+    inputs = fitted(tmp_path, events=(25, 400), seed=11)
+    with pytest.raises(kit.WrapperFailed, match="a simulation of 'n_signal'; there is one of: none"):
+        run(tmp_path, inputs, expected="simulation")
+    document = json.loads(inputs["fit"].read_text(encoding="utf-8"))
+    document["shape_fits"] = {"signal": {"yield": 31.5}}
+    inputs["fit"].write_text(json.dumps(document), encoding="utf-8")
+    found, _ = run(tmp_path, inputs, expected="simulation")
+    same, _ = run(tmp_path, inputs, expected=31.5)
+    assert found["poi"]["expected_for"] == 31.5
+    assert found["z_exp"] == same["z_exp"] > 0
+    with pytest.raises(kit.WrapperFailed, match="expected='simulated' must be 'simulation' or above 0"):
+        run(tmp_path, inputs, expected="simulated")
+
+
 def test_binned_fit_of_the_atlas_spectrum(tmp_path: Path) -> None:
     """Cubic background and template of the simulation on the 10/fb spectrum of the 2020 release."""
     found, _ = run(tmp_path, atlas_spectrum(tmp_path), expected=1.0)
@@ -215,7 +230,7 @@ def test_data_of_another_fit(tmp_path: Path) -> None:
             {"background": 5.0, "signal": 1.0, "method": "toys", "n_toys": 5},
             "n_toys=5 must be a whole number, at least 10",
         ),
-        ({"background": 5.0, "signal": 1.0, "expected": -1}, "expected=-1 must be above 0"),
+        ({"background": 5.0, "signal": 1.0, "expected": -1}, "expected=-1 must be 'simulation' or above 0"),
         ({"background": 5.0, "signal": 1.0, "constraint": "poison"}, "Did you mean poisson"),
         ({"background": 5.0, "signal": 1.0, "nuisances": "prefit"}, "nuisances='prefit' is none of data, nominal"),
     ],

@@ -1,5 +1,6 @@
 """Events with lists of objects in ROOT (TTree, RNTuple) or Parquet files: columns, and arrays in chunks."""
 
+import bisect
 import contextlib
 import importlib.util
 import re
@@ -16,6 +17,8 @@ from wrappers.common.job import WrongInput, near
 CHUNK_SIZE = "32 MB"
 """About so much memory is taken by the columns of one chunk."""
 
+MOST_ROWS = 250_000
+"""Rows of Parquet files read at once, however narrow they are: what is computed of them may be much wider."""
 MEMORY_UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 
 REMOTE_PACKAGES = {
@@ -183,7 +186,10 @@ def open_uproot(path: str) -> Any:
 
     if path.startswith(("http://", "https://")) and importlib.util.find_spec("aiohttp") is None:
         return uproot.open(path, handler=uproot.source.http.HTTPSource, array_cache=None)
-    return uproot.open(path, array_cache=None)
+    if "://" in path:
+        return uproot.open(path, array_cache=None)
+    # Fewer calls per basket than through fsspec, which is the default.
+    return uproot.open(path, array_cache=None, handler=uproot.MemmapSource)
 
 
 def tree_names(file: Any) -> list[str]:
@@ -285,13 +291,16 @@ def _root_chunks(events: Events, wanted: list[str], step: int | str, threads: in
 
 
 def _ranges(tree: Any, wanted: list[str], step: int | str, end: int) -> list[tuple[int, int]]:
-    """Divide the entries; an RNTuple only where its clusters end, because a part of one is read as slowly as all."""
+    """Divide the entries where baskets or clusters end: a part of one is read as slowly as all of it.
+
+    Baskets of a TTree may end at different entries in each branch, or be larger than a step: then it is cut as asked.
+    """
     entries = min(int(tree.num_entries), end)
     if isinstance(step, str):
         step = tree.num_entries_for(step, expressions=wanted) if wanted and entries else entries
     step = max(int(step), 1)
     if hasattr(tree, "branches"):
-        return [(start, min(start + step, entries)) for start in range(0, entries, step)]
+        return list(_between_baskets(tree, wanted, step, entries))
     ranges: list[tuple[int, int]] = []
     for cluster in tree.cluster_summaries:
         start = cluster.num_first_entry
@@ -301,6 +310,16 @@ def _ranges(tree: Any, wanted: list[str], step: int | str, end: int) -> list[tup
         elif stop > start:
             ranges.append((start, stop))
     return ranges
+
+
+def _between_baskets(tree: Any, wanted: list[str], step: int, entries: int) -> Iterator[tuple[int, int]]:
+    ends = sorted(tree.common_entry_offsets(filter_name=wanted)) if wanted else []
+    start = 0
+    while start < entries:
+        place = bisect.bisect_right(ends, start + step) - 1
+        stop = ends[place] if place >= 0 and ends[place] > start else start + step
+        yield start, min(stop, entries)
+        start = stop
 
 
 def _plain(array: Any) -> Any:
@@ -383,7 +402,7 @@ def _rows(metadata: Any, wanted: list[str], step: str) -> int:
             if column.path_in_schema.partition(".")[0] in wanted:
                 total += column.total_uncompressed_size
     bytes_per_row = max(total / max(metadata.num_rows, 1), 1)
-    return max(int(float(step.split()[0]) / bytes_per_row), 1)
+    return min(max(int(float(step.split()[0]) / bytes_per_row), 1), MOST_ROWS)
 
 
 def _from_arrow(array: Any) -> Any:

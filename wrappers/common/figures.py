@@ -35,6 +35,9 @@ def new_figure(width: float, height: float) -> Any:
             "ytick.right": True,
             "xtick.minor.visible": True,
             "ytick.minor.visible": True,
+            # in the corner, the labels of both axes do not touch
+            "xtick.major.pad": 6,
+            "ytick.major.pad": 6,
             "mathtext.fontset": "dejavusans",
         }
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from wrappers.common.histograms import read_histograms, spectrum
+from wrappers.common.histograms import Spectrum, read_histograms, spectrum
 from wrappers.common.job import WrongInput, existing
 from wrappers.common.likelihood import Counts, Data, Events, make_counts, make_events
 from wrappers.common.model import Model
@@ -20,16 +20,19 @@ SETTINGS: dict[str, Any] = {
 }  # fmt: skip
 """What a reader may be told, beside the model: column names, a tree or histogram, and how categories are told apart."""
 OBSERVABLE_KEYS = ("quantity", "observable", "name")
+NAMELESS = ("", "xaxis", "axis_0")
+"""What an axis is called if it was given no name."""
 
 
 def read_data(paths: Sequence[str], settings: Mapping[str, Any], model: Model) -> Data:
     """Return the events or counts of each category of a model.
 
     Args:
-        paths: one file for all, or one per category in their order. Tables are unbinned unless `binning` says otherwise,
-            histograms (UHI JSON, a ROOT TH1, or JSON with `bin_edges` and `counts`) are binned.
-        settings: see `SETTINGS`; keys may be missing. `column` is the observable's, if it is not called as in the model;
-            `categories` {category: value, or list of values, of the column `category`}; `binning` {category: edges}.
+        paths: one file for all, or one per category in their order. Tables are unbinned unless `binning` says
+            otherwise, histograms (UHI JSON, a ROOT TH1, or JSON with `bin_edges` and `counts`) are binned.
+        settings: see `SETTINGS`; keys may be missing. `column` is the observable's, if it is not called as in the
+            model; `categories` {category: value, or list of values, of the column `category`}; `binning`
+            {category: edges}.
         model: its categories and their ranges.
 
     Raises:
@@ -39,7 +42,10 @@ def read_data(paths: Sequence[str], settings: Mapping[str, Any], model: Model) -
     paths = existing(paths)
     names = [one.name for one in model.categories]
     if len(paths) not in (1, len(names)):
-        raise WrongInput(f"{len(paths)} files for {len(names)} categories: one file, or one for each, is wanted")
+        raise WrongInput(
+            f"{len(paths)} files for {len(names)} categories: one file, or one for each, is wanted "
+            "(phys/uproot/skim makes one of several)"
+        )
     result: dict[str, Events | Counts] = {}
     for number, one in enumerate(model.categories):
         path = paths[number if len(paths) > 1 else 0]
@@ -51,7 +57,7 @@ def read_data(paths: Sequence[str], settings: Mapping[str, Any], model: Model) -
         column = chosen["column"] or one.observable
         events = _read_events(path, column, chosen, one.name, one.low, one.high)
         binning = (chosen["binning"] or {}).get(one.name)
-        result[one.name] = events if binning is None else make_counts(events, binning)
+        result[one.name] = events if binning is None else _not_negative(make_counts(events, binning), path)
     return result
 
 
@@ -74,14 +80,37 @@ def is_histogram(path: str, histogram: Any = None) -> bool:
 
 
 def read_counts(path: str, settings: Mapping[str, Any], category: str = "") -> Counts:
-    """Return a histogram with all its bins: a spectrum's `counts`, or a UHI or ROOT histogram (one process, nominal)."""
-    if Path(path).suffix == ".json":
-        try:
-            document = json.loads(Path(path).read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise WrongInput(f"{path}: no JSON: {error}") from error
-        if isinstance(document, dict) and "counts" in document:
-            return _plain(document, path, "counts")
+    """Return a histogram with all bins: `counts` of a spectrum, or a UHI or ROOT histogram (one process, nominal)."""
+    document = _plain_spectrum(path)
+    if document is not None:
+        return _plain(document, path, "counts")
+    one = _spectrum(path, settings, category)
+    return _checked(one.edges, one.values, one.variances, path)
+
+
+def read_axis(path: str, settings: Mapping[str, Any], category: str = "") -> tuple[str, str]:
+    """Return what a histogram calls its observable and the unit; empty where it does not say."""
+    document = _plain_spectrum(path)
+    if document is not None:
+        names = [document.get(key) for key in OBSERVABLE_KEYS]
+        name = next((one for one in names if isinstance(one, str)), "")
+        return name, str(document.get("unit") or "")
+    one = _spectrum(path, settings, category)
+    return "" if one.observable in NAMELESS else one.observable, one.unit
+
+
+def _plain_spectrum(path: str) -> dict[str, Any] | None:
+    """Return a JSON document with `counts`; None for other kinds of histograms."""
+    if Path(path).suffix != ".json":
+        return None
+    try:
+        document = json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise WrongInput(f"{path}: no JSON: {error}") from error
+    return document if isinstance(document, dict) and "counts" in document else None
+
+
+def _spectrum(path: str, settings: Mapping[str, Any], category: str) -> Spectrum:
     name = settings.get("histogram")
     name = name.get(category) if isinstance(name, Mapping) else name
     found = read_histograms(path, [name] if name else ())
@@ -89,9 +118,7 @@ def read_counts(path: str, settings: Mapping[str, Any], category: str = "") -> C
         found = {category: found[category]}
     if len(found) > 1:
         raise WrongInput(f"{path}: which histogram? params: histogram: one of {', '.join(found)}")
-    one = spectrum(next(iter(found.values())), process=settings.get("process"))
-    plain = np.array_equal(one.values, one.variances)
-    return _checked(Counts(edges=one.edges, counts=one.values, variances=None if plain else one.variances), path)
+    return spectrum(next(iter(found.values())), process=settings.get("process"))
 
 
 def read_template(document_path: str, key: str = "expected_counts") -> Counts | None:
@@ -100,7 +127,8 @@ def read_template(document_path: str, key: str = "expected_counts") -> Counts | 
     signal = document.get("signal") if isinstance(document, dict) else None
     if not isinstance(signal, dict) or key not in signal:
         return None
-    return _plain({**document, key: signal[key], "variances": None}, f"{document_path}: signal", key)  # type: ignore[dict-item]
+    merged: dict[str, Any] = {**document, key: signal[key], "variances": None}
+    return _plain(merged, f"{document_path}: signal", key)
 
 
 def _plain(document: Mapping[str, Any], path: str, key: str) -> Counts:
@@ -113,14 +141,30 @@ def _plain(document: Mapping[str, Any], path: str, key: str) -> Counts:
         raise WrongInput(f"{path}: bin_edges and {key}: lists of numbers are wanted") from error
     if edges.ndim != 1 or edges.shape != (len(counts) + 1,) or not (np.diff(edges) > 0).all():
         raise WrongInput(f"{path}: {len(counts)} {key} need {len(counts) + 1} ascending bin_edges")
-    same = variances is None or np.array_equal(variances, counts)
-    return _checked(Counts(edges=edges, counts=counts, variances=None if same else variances), path)
+    return _checked(edges, counts, counts if variances is None else variances, path)
 
 
-def _checked(counts: Counts, path: str) -> Counts:
-    finite = np.isfinite(counts.counts)
-    if not finite.all():
-        raise WrongInput(f"{path}: bin {int(np.argmin(finite)) + 1} is {counts.counts[~finite][0]}")
+def _checked(edges: np.ndarray, counts: np.ndarray, variances: np.ndarray, path: str) -> Counts:
+    if counts.shape != variances.shape:
+        raise WrongInput(f"{path}: {len(counts)} counts, but {len(variances)} variances")
+    for what, contents in (("is", counts), ("has the variance", variances)):
+        finite = np.isfinite(contents)
+        if not finite.all():
+            raise WrongInput(f"{path}: bin {int(np.argmin(finite)) + 1} {what} {contents[~finite][0]}")
+    if np.allclose(counts, variances, rtol=1e-9, atol=1e-9):
+        return Counts(edges=edges, counts=counts)
+    if (variances < 0).any():
+        raise WrongInput(f"{path}: bin {int(np.argmin(variances)) + 1} has the variance {variances.min():g}")
+    return Counts(edges=edges, counts=counts, variances=variances)
+
+
+def _not_negative(counts: Counts, path: str) -> Counts:
+    if (counts.counts < 0).any():
+        place = int(np.argmin(counts.counts))
+        low, high = counts.edges[place : place + 2]
+        raise WrongInput(
+            f"{path}: the bin from {low:g} to {high:g} has {counts.counts[place]:g} events: use wider bins"
+        )
     return counts
 
 
@@ -139,12 +183,7 @@ def in_range(counts: Counts, low: float, high: float, path: str) -> Counts:
     chosen = Counts(edges=edges, counts=counts.counts[part], variances=variances)
     if not chosen.total > 0:
         raise WrongInput(f"{path}: no events between {low:g} and {high:g}")
-    if (chosen.counts < 0).any():
-        place = int(np.argmin(chosen.counts))
-        raise WrongInput(
-            f"{path}: the bin from {edges[place]:g} to {edges[place + 1]:g} has {chosen.counts[place]:g} events"
-        )
-    return chosen
+    return _not_negative(chosen, path)
 
 
 def category_values(path: str, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -214,6 +253,5 @@ def _tell(name: str, column: str, x: np.ndarray, events: Events, low: float, hig
         if not math.isfinite(events.total) or events.total <= 0:
             raise WrongInput(f"{name}: the weights sum up to {events.total:g}: there is nothing to fit")
         if negative.any():
-            print(
-                f"Warning: {name}: {int(negative.sum()):,} weights are negative, {100 * lost / events.total:.2g} % of the sum"
-            )
+            share = 100 * lost / events.total
+            print(f"Warning: {name}: {int(negative.sum()):,} weights are negative, {share:.2g} % of the sum")

@@ -2,9 +2,9 @@
 
 Written are distributions of the standard that ROOT imports too: `crystalball_doublesided_dist`, `gaussian_dist`,
 `exponential_dist` (exp(-c x); our `lam` = -c by a `generic_function`), `chebychev_dist`, `bernstein_poly_dist`,
-`histogram_dist`, `generic_dist` with an expression for the rest, and an extended `mixture_dist` per category. Yields that
-are products are `product` functions, constraints `aux_distributions` of the likelihood. Nothing is pickled and no text is
-executed: what the standard has no words for (which of our shapes an expression is) stands under `misc`.
+`histogram_dist`, `generic_dist` with an expression for the rest, and an extended `mixture_dist` per category. Yields
+that are products are `product` functions, constraints `aux_distributions` of the likelihood. Nothing is pickled and
+no text is executed: what the standard has no words for (which of our shapes an expression is) stands under `misc`.
 """
 
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ def write_hs3(model: Model) -> dict[str, Any]:
         names = [f"{category.name}_{part.name}" for part in category.components]
         mixture = {"name": category.name, "type": "mixture_dist", "summands": names, "coefficients": coefficients}
         distributions.append({**mixture, "extended": True})
-    for name, (mean, width) in model.constraints.items():
+    for name, (_, width) in model.constraints.items():
         gauss = {
             "name": f"constraint_{name}",
             "type": "gaussian_dist",
@@ -86,7 +86,10 @@ def _misc(model: Model) -> dict[str, Any]:
             {
                 "name": one.name, "observable": one.observable, "range": [one.low, one.high],
                 "components": [
-                    {"name": part.name, "shape": part.shape, "parameters": list(part.arguments), "factors": list(part.factors)}
+                    {
+                        "name": part.name, "shape": part.shape,
+                        "parameters": list(part.arguments), "factors": list(part.factors),
+                    }
                     for part in one.components
                 ],
             }

@@ -13,15 +13,18 @@ from wrappers.common.model import Model
 
 FAR = 1e-4
 """A minimum estimated to be this far below where Migrad stopped is looked for again."""
+FELT = 0.01
+"""A curvature of which the events themselves explain less than this share says nothing: it is of the integral where
+a tail begins behind the last event, or is a kink where it begins at one."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FitResult:
     """What a minimisation found. Matrices have a row for each of `names`, zeros for the fixed ones.
 
-    `valid` is Minuit's word; `accurate` says that errors are from exact second derivatives; `edm` estimates how far above the
-    minimum `fmin` is; `at_limit` names parameters that ended at a limit and were held there:
-    their errors are 0, and those of the others leave them out. The same holds for the `undetermined`, on which the data say nothing.
+    `valid` is Minuit's word; `accurate` says that errors are from exact second derivatives; `edm` estimates how far
+    above the minimum `fmin` is; `at_limit` names parameters that ended at a limit and were held there: their errors are
+    0, and those of the others leave them out. The same holds for the `undetermined`, on which the data say nothing.
     """
 
     names: tuple[str, ...]
@@ -69,7 +72,7 @@ def minimise(
     seed: int = 1,
     search: Any = None,
 ) -> FitResult:
-    """Minimise with Minuit's Migrad; from other start values if the end is not valid. A last Newton step and errors follow.
+    """Minimise with Migrad, from other start values if the end is not valid; a last Newton step and errors follow.
 
     Args:
         likelihood: what to minimise; its model says start values, limits and which parameters are fixed.
@@ -95,19 +98,36 @@ def minimise(
     how = _Search(tolerance=tolerance, strategy=strategy, retries=retries, seed=seed)
     minuit, calls = (search or _migrad)(likelihood, model, free, places, full, how)
     at_limit = _at_limits(likelihood, minuit, free, places, full)
+    # Minuit's transformation of limits makes nonsense of errors there: the others' are of a fit with these fixed.
+    for name, limit in at_limit.items():
+        minuit.values[free.index(name)], minuit.fixed[free.index(name)] = limit, True
     if at_limit and len(at_limit) < len(free):
-        # Minuit's transformation of limits makes nonsense of errors there: the others' are those of a fit with these fixed.
-        for name in at_limit:
-            minuit.fixed[free.index(name)] = True
         minuit.migrad()
     polished = _polished(likelihood, minuit, free, places, full) if hesse else None
     if polished is not None and polished.distance > FAR and not polished.undetermined:
         minuit.strategy = 2
         minuit.migrad()
         polished = _polished(likelihood, minuit, free, places, full)
-    if minos and minuit.valid:
-        minuit.minos(*[minuit.parameters[free.index(name)] for name in minos if name in free and name not in at_limit])
-    return _result(likelihood, minuit, free, places, full, calls, at_limit, polished)
+    result = _result(likelihood, minuit, free, places, full, calls, tuple(at_limit), polished)
+    chosen = [name for name in minos if result.errors.get(name)]
+    return dataclasses.replace(result, minos=_minos(minuit, result, chosen)) if chosen and result.valid else result
+
+
+def _minos(minuit: Any, result: FitResult, chosen: Sequence[str]) -> dict[str, tuple[float, float]]:
+    """Return asymmetric errors of some parameters, where they can be found; parameters without an error are held."""
+    for i, name in enumerate(result.free):
+        minuit.fixed[i] = not result.errors[name]
+    minuit.migrad()
+    if not minuit.valid:
+        return {}
+    minuit.minos(*[result.free.index(name) for name in chosen])
+    found = {}
+    for one in minuit.merrors.values():
+        name = result.free[one.number]
+        shift = minuit.values[one.number] - result.values[name]
+        if one.is_valid:
+            found[name] = (one.lower + shift, one.upper + shift)
+    return found
 
 
 def _migrad(
@@ -139,18 +159,18 @@ def _migrad(
 
 def _at_limits(
     likelihood: Likelihood, minuit: Any, free: Sequence[str], places: Sequence[int], full: np.ndarray
-) -> tuple[str, ...]:
-    """Return parameters at a limit that they would like to cross."""
+) -> dict[str, float]:
+    """Return parameters that are at a limit which they would like to cross, and that limit."""
     full[places] = list(minuit.values)
     slopes = likelihood.gradient(full.tolist())
-    found = []
+    found = {}
     for place, name in zip(places, free, strict=True):
         one = likelihood.model.parameters[name]
         width = 1.0 if one.low is None or one.high is None else one.high - one.low
         for limit, sign in ((one.low, 1), (one.high, -1)):
             if limit is not None and abs(full[place] - limit) < 1e-3 * width and sign * slopes[place] > 0:
-                found.append(name)
-    return tuple(found)
+                found[name] = limit
+    return found
 
 
 def _minuit(
@@ -216,35 +236,24 @@ class _Errors:
 
 def _polished(
     likelihood: Likelihood, minuit: Any, free: Sequence[str], places: Sequence[int], full: np.ndarray
-) -> _Errors | None:
+) -> _Errors:
     """Take a last step to the minimum with exact second derivatives, and return their inverse.
 
     The second derivatives are differences of analytic gradients over hundredths of the parameters' errors. Minuit's own
-    are of a function transformed for limits, and go wrong where a parameter hardly matters. Parameters that the data do
-    not determine are left out one by one until the matrix is that of a minimum; None if nothing remains.
+    are of a function transformed for limits, and go wrong where a parameter hardly matters.
     """
-    loose = [i for i, fixed in enumerate(minuit.fixed) if not fixed]
+    moving = [i for i, fixed in enumerate(minuit.fixed) if not fixed]
     full[places] = list(minuit.values)
     values, bounds = np.array(minuit.values), list(minuit.limits)
-    curvature = _curvatures(likelihood, full, places, loose, values, bounds, 0.01 * np.array(minuit.errors))
-    undetermined = [free[i] for i in loose if not _felt(likelihood, full, places, i, values, bounds, curvature[i, i])]
-    loose = [i for i in loose if free[i] not in undetermined]
-    while loose:
-        part = curvature[np.ix_(loose, loose)]
-        diagonal = np.diag(part)
-        widths = np.array([high - low for low, high in bounds])[loose]
-        weak = ~np.isfinite(part).all(axis=1) | ~(diagonal > np.where(np.isfinite(widths), 1e-2 / widths**2, 0))
-        if not weak.any():
-            scale = np.sqrt(np.outer(diagonal, diagonal))
-            lowest, vectors = np.linalg.eigh(part / scale)
-            if lowest[0] > 1e-11:
-                break
-            weak = np.arange(len(loose)) == np.argmax(np.abs(vectors[:, 0]))
-        undetermined += [free[i] for i, bad in zip(loose, weak, strict=True) if bad]
-        loose = [i for i, bad in zip(loose, weak, strict=True) if not bad]
+    curvature = _curvatures(likelihood, full, places, moving, values, bounds, 0.01 * np.array(minuit.errors))
+    said = likelihood.information(full.tolist())[list(places)]
+    widths = np.array([high - low for low, high in bounds])
+    loose = _determined(curvature, said, widths, moving)
+    undetermined = tuple(free[i] for i in moving if i not in loose)
+    covariance = np.zeros((len(places), len(places)))
     if not loose:
-        return None
-    small = np.linalg.inv(part / scale) / scale
+        return _Errors(covariance=covariance, distance=0.0, undetermined=undetermined)
+    small = _inverse(curvature[np.ix_(loose, loose)])
     spots = [places[i] for i in loose]
     slopes = likelihood.gradient(full.tolist())[spots]
     ends = values[loose] - small @ slopes
@@ -258,36 +267,40 @@ def _polished(
         slopes = likelihood.gradient(full.tolist())[spots]
         distance = 0.5 * float(slopes @ small @ slopes)
     full[places] = list(minuit.values)
-    covariance = np.zeros((len(places), len(places)))
     covariance[np.ix_(loose, loose)] = small
-    return _Errors(covariance=covariance, distance=distance, undetermined=tuple(undetermined))
+    return _Errors(covariance=covariance, distance=distance, undetermined=undetermined)
 
 
-def _felt(
-    likelihood: Likelihood,
-    full: np.ndarray,
-    places: Sequence[int],
-    i: int,
-    values: np.ndarray,
-    bounds: Sequence[tuple[float, float]],
-    curvature: float,
-) -> bool:
-    """Tell whether the likelihood changes over two errors at least a tenth as much as its curvature says.
+def _determined(curvature: np.ndarray, said: np.ndarray, widths: np.ndarray, moving: Sequence[int]) -> list[int]:
+    """Return the places of parameters that the data determine.
 
-    Where a tail begins behind the last event, the curvature is that of a kink, and says nothing.
+    Others are left out, until the matrix is that of a minimum: those that no event feels, those whose error would
+    be wider than the limits even if all others were known, and one by one those that others can stand for.
+
+    Args:
+        curvature: second derivatives, shape (k, k).
+        said: what the events themselves say about each parameter, see `Likelihood.information`, shape (k,).
+        widths: of the allowed ranges, shape (k,), infinite without limits.
+        moving: places of the parameters that are not held.
     """
-    if not curvature > 0:
-        return True
-    width = 2 / math.sqrt(curvature)
-    rises = []
-    before = likelihood(full.tolist())
-    for end in (max(values[i] - width, bounds[i][0]), min(values[i] + width, bounds[i][1])):
-        full[places[i]] = end
-        share = abs(end - values[i]) / width
-        if share > 0.1:
-            rises.append((likelihood(full.tolist()) - before) / (2 * share**2))
-    full[places[i]] = values[i]
-    return not rises or max(rises) > 0.1
+    diagonal = np.diag(curvature)
+    good = np.isfinite(diagonal) & (diagonal > 1 / widths**2) & (said >= FELT * diagonal)
+    loose = [i for i in moving if good[i]]
+    loose = [i for i in loose if np.isfinite(curvature[i, loose]).all()]
+    while loose:
+        part = curvature[np.ix_(loose, loose)]
+        scale = np.sqrt(np.diag(part))
+        lowest, vectors = np.linalg.eigh(part / np.outer(scale, scale))
+        if lowest[0] > 1e-11:
+            break
+        del loose[int(np.argmax(np.abs(vectors[:, 0])))]
+    return loose
+
+
+def _inverse(matrix: np.ndarray) -> np.ndarray:
+    """Return the inverse of a positive matrix whose rows may have very different sizes."""
+    scale = np.sqrt(np.outer(np.diag(matrix), np.diag(matrix)))
+    return np.asarray(np.linalg.inv(matrix / scale) / scale)
 
 
 def _curvatures(
@@ -325,6 +338,8 @@ def _curvature(
     for i in loose:
         ends = [max(values[i] - steps[i], bounds[i][0]), min(values[i] + steps[i], bounds[i][1])]
         slopes = []
+        if not ends[1] > ends[0]:
+            continue
         for end in ends:
             full[places] = values
             full[places[i]] = end
@@ -351,7 +366,9 @@ def _result(
         small, distance, accurate = polished.covariance, polished.distance, not polished.undetermined
     else:
         distance, accurate = float(minuit.fmin.edm), False
-        small = np.zeros((len(free), len(free))) if minuit.covariance is None else np.asarray(minuit.covariance)
+        small = np.zeros((len(free), len(free))) if minuit.covariance is None else np.array(minuit.covariance)
+        held = [free.index(name) for name in at_limit]
+        small[held, :] = small[:, held] = 0
     full[places] = list(minuit.values)
     if likelihood.weighted and small.any():
         small = likelihood.corrected(full.tolist(), small, places)
@@ -367,7 +384,6 @@ def _result(
         valid=bool(minuit.valid) and fmin < 0.1 * IMPOSSIBLE, accurate=accurate, calls=calls + minuit.nfcn,
         at_limit=at_limit,
         undetermined=polished.undetermined if polished else (),
-        minos={free[one.number]: (one.lower, one.upper) for one in minuit.merrors.values() if one.is_valid},
     )  # fmt: skip
 
 
@@ -375,5 +391,6 @@ def _nothing_free(likelihood: Likelihood, full: np.ndarray) -> FitResult:
     values = dict(zip(likelihood.names, full.tolist(), strict=True))
     return FitResult(
         names=likelihood.names, free=(), values=values, errors=dict.fromkeys(values, 0.0),
-        covariance=np.zeros((len(full), len(full))), fmin=likelihood(full.tolist()), edm=0.0, valid=True, accurate=True, calls=1,
+        covariance=np.zeros((len(full), len(full))), fmin=likelihood(full.tolist()),
+        edm=0.0, valid=True, accurate=True, calls=1,
     )  # fmt: skip

@@ -41,12 +41,13 @@ class FitProblem:
         if binned and len(binned) != len(data):
             raise WrongInput("the data of some categories are binned, of others not: that cannot be tested")
         self._drawn: tuple[Best, dict[str, tuple[np.ndarray, np.ndarray]]] | None = None
-        self.weighted = any(_weighted(one) for one in data.values())
+        self.weighted = any(one.weighted for one in data.values())
 
     def best(self, data: Measured, poi: float | None = None, *, near: Best | None = None) -> Best:
         """Minimise with Minuit and the analytic gradient."""
         constraints = {name: (data.means[name], width) for name, (_, width) in self.model.constraints.items()}
-        likelihood = Likelihood(dataclasses.replace(self.model, constraints=constraints), data.data)
+        model = dataclasses.replace(self.model, constraints=constraints)
+        likelihood = Likelihood(model, data.data, effective=False)
         start = {} if near is None else {name: near.parameters[name] for name in self.model.free if name != self.poi}
         fixed = {} if poi is None else {self.poi: poi}
         hesse = poi is None and near is None
@@ -90,12 +91,6 @@ class FitProblem:
 
     def _means(self, hypothesis: Best) -> dict[str, float]:
         return {name: float(hypothesis.parameters[name]) for name in self.model.constraints}
-
-
-def _weighted(data: Events | Counts) -> bool:
-    if isinstance(data, Events):
-        return data.weights is not None
-    return data.variances is not None and not np.allclose(data.variances, data.counts)
 
 
 def fit_problem(document: Mapping[str, Any], path: str, data_paths: Any, poi: str | None) -> FitProblem:

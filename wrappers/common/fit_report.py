@@ -8,7 +8,7 @@ import numpy as np
 
 from wrappers.common.fit_minimise import FitResult, minimise
 from wrappers.common.likelihood import Counts, Data, Events, Likelihood, densities, expected, make_counts
-from wrappers.common.model import PEAKS, Model
+from wrappers.common.model import PEAKS, Category, Model
 
 ENOUGH = 10.0
 """Bins are merged until this many events are expected, so that chi2 follows its distribution."""
@@ -57,7 +57,7 @@ def spectra(model: Model, data: Data, unit: str, bins: Any = None) -> list[dict[
         counts = mine if isinstance(mine, Counts) else make_counts(mine, nice_edges(one.low, one.high, bins))
         parts = expected(model, one.name, counts.edges)
         total = np.sum(list(parts.values()), axis=0)
-        x = np.linspace(one.low, one.high, CURVE_POINTS)
+        x = _curve_points(one)
         curves = densities(model, one.name, x)
         result.append(
             {
@@ -80,14 +80,21 @@ def spectra(model: Model, data: Data, unit: str, bins: Any = None) -> list[dict[
     return result
 
 
+def _curve_points(category: Category) -> np.ndarray:
+    """Return where curves are evaluated: equally spaced, and on both sides of each step of a template."""
+    steps = [edge for one in category.components if one.template for edge in one.template[0]]
+    inside = np.array([edge for edge in steps if category.low < edge < category.high])
+    spaced = np.linspace(category.low, category.high, CURVE_POINTS)
+    return np.unique(np.concatenate([spaced, inside, np.nextafter(inside, category.low)]))
+
+
 def _variances(counts: Counts, total: np.ndarray) -> np.ndarray:
-    """What variance is expected per bin: the expected events; times the weights' variance over sum, if there are any."""
+    """What variance is expected per bin: the expected events, times the weights' variance over sum if there are any."""
     floor = 1e-9 * max(float(np.abs(total).sum()), 1.0)
     if counts.variances is None:
         return np.maximum(total, floor)
     good = (counts.counts > 0) & (counts.variances > 0)
-    overall = counts.variances[good].sum() / counts.counts[good].sum() if good.any() else 1.0
-    ratio = np.where(good, counts.variances / np.where(good, counts.counts, 1.0), overall)
+    ratio = np.where(good, counts.variances / np.where(good, counts.counts, 1.0), counts.total / counts.effective)
     return np.maximum(total * ratio, floor)
 
 
@@ -99,26 +106,33 @@ def goodness(model: Model, shown: Sequence[Mapping[str, Any]], free: int) -> dic
     """
     chi2, number = 0.0, 0
     for one in shown:
-        counts = Counts(
-            edges=np.array(one["edges"]), counts=np.array(one["counts"]), variances=np.array(one["variances"])
-        )
-        total = np.array(one["total"])
-        sums = np.zeros(3)
-        groups: list[np.ndarray] = []
-        for row in np.stack([counts.counts, total, _variances(counts, total)], axis=1):
-            sums += row
-            if sums[1] ** 2 >= ENOUGH * sums[2]:
-                groups.append(sums)
-                sums = np.zeros(3)
-        if groups:
-            groups[-1] = groups[-1] + sums
-        chi2 += sum(float((seen - total) ** 2 / variance) for seen, total, variance in groups)
-        number += len(groups)
+        merged = _merged_bins(np.array([one["counts"], np.maximum(one["total"], 0.0), one["variances"]]))
+        chi2 += sum(float((seen - total) ** 2 / (total * ratio)) for seen, total, ratio in merged)
+        number += len(merged)
     for name, (mean, width) in model.constraints.items():
         chi2 += ((model.values[name] - mean) / width) ** 2
         number += 1
     ndf = number - free
     return {"chi2": chi2, "ndf": ndf, "p": chi2_probability(chi2, ndf) if ndf > 0 else None}
+
+
+def _merged_bins(rows: np.ndarray) -> list[tuple[float, float, float]]:
+    """Return counts, expected events, and variance over counts, of neighbours merged to enough expected events.
+
+    Args:
+        rows: counts, expected events and variances of the bins, shape (3, m).
+    """
+    overall = rows[2].sum() / rows[0].sum()
+    merged: list[np.ndarray] = []
+    sums = np.zeros(3)
+    for row in rows.T:
+        sums = sums + row
+        if sums[1] >= ENOUGH * (sums[2] / sums[0] if sums[0] > 0 and sums[2] > 0 else overall):
+            merged.append(sums)
+            sums = np.zeros(3)
+    if merged:
+        merged[-1] = merged[-1] + sums
+    return [(n, total, v / n if n > 0 and v > 0 else overall) for n, total, v in merged]
 
 
 def interesting(model: Model, wanted: str | None = None) -> str | None:

@@ -27,7 +27,7 @@ def with_starts(model: Model, data: Data) -> Model:
         if smooth:
             model = _smooth_starts(model, category, smooth, counts)
         else:
-            model = _peak_alone(model, category, peaks, counts)
+            model = _peak_alone(model, peaks, counts)
             continue
         background = dataclasses.replace(category, components=tuple(smooth))
         only = dataclasses.replace(model, categories=(background,))
@@ -104,7 +104,7 @@ def _peak_starts(model: Model, one: Component, counts: Counts, smooth: np.ndarra
     return _set_events(model, one, max(float(amount), math.sqrt(max(counts.total, 1.0)) / 10))
 
 
-def _peak_alone(model: Model, category: Category, peaks: list[Component], counts: Counts) -> Model:
+def _peak_alone(model: Model, peaks: list[Component], counts: Counts) -> Model:
     """Centre and width of a sample without a smooth part, from its median and quartiles."""
     sums = np.concatenate([[0.0], np.cumsum(counts.counts)])
     if sums[-1] <= 0:

@@ -18,7 +18,7 @@ def asimov(model: Model, values: Mapping[str, float] | None = None, *, edges: Ma
     Args:
         model: what to expect.
         values: of parameters, where they are not the model's own.
-        edges: {category: edges} of binned fits; without, 2000 bins, so fine that a binned fit is as good as an unbinned.
+        edges: {category: edges} of binned fits; without, 2000 bins, so fine that a binned fit is as good as unbinned.
     """
     result = {}
     for one in model.categories:

@@ -77,12 +77,24 @@ def _to_parquet(path: Path, provenance: str, _: str) -> Iterator[Write]:
         writers: list[pq.ParquetWriter] = []
 
         def write(piece: Columns) -> None:
-            table = pa.table(dict(piece)).replace_schema_metadata({"provenance": provenance})
+            table = pa.Table.from_arrays([_arrow(array) for array in piece.values()], names=list(piece))
+            table = table.replace_schema_metadata({"provenance": provenance})
             if not writers:
                 writers.append(stack.enter_context(pq.ParquetWriter(path, table.schema, compression="zstd")))
             writers[0].write_table(table)
 
         yield write
+
+
+def _arrow(array: np.ndarray) -> Any:
+    """Return an array for Arrow without a copy; Arrow's own way would import pandas first."""
+    import pyarrow as pa
+
+    if array.dtype == bool:
+        bits = np.packbits(array, bitorder="little")
+        return pa.Array.from_buffers(pa.bool_(), len(array), [None, pa.py_buffer(bits)])
+    kind = pa.from_numpy_dtype(array.dtype)
+    return pa.Array.from_buffers(kind, len(array), [None, pa.py_buffer(np.ascontiguousarray(array))])
 
 
 @contextlib.contextmanager

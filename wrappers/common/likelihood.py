@@ -1,8 +1,9 @@
 """Extended likelihoods of models, binned and unbinned, with analytic gradients.
 
-Unbinned, for events i with weights w: sum of expected events - sum of w_i log(density at x_i), the density being that of
-expected events per unit of x. Binned: half the likelihood-ratio chi2 of Baker and Cousins (NIM 221 (1984) 437), the
-integrals over bins exact; counts with variances are scaled to their effective numbers (Bohm and Zech, NIM A 748 (2014) 1).
+Unbinned, for events i with weights w: sum of expected events - sum of w_i log(density at x_i), the density being
+that of expected events per unit of x. Binned: half the likelihood-ratio chi2 of Baker and Cousins (NIM 221 (1984)
+437), the integrals over bins exact. Weighted events and counts with variances are scaled to their effective number,
+all by the same factor: one for each bin (Bohm and Zech, NIM A 748 (2014) 1) biases fits where bins have few events.
 """
 
 import math
@@ -32,6 +33,16 @@ class Events:
         """Sum of weights."""
         return float(len(self.x) if self.weights is None else self.weights.sum())
 
+    @property
+    def weighted(self) -> bool:
+        """Whether the number of events varies otherwise than as a Poisson number."""
+        return self.weights is not None
+
+    @property
+    def effective(self) -> float:
+        """The effective number of events, (sum of w)^2 / sum of w^2."""
+        return self.total if self.weights is None else self.total**2 / float((self.weights**2).sum())
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Counts:
@@ -45,6 +56,16 @@ class Counts:
     def total(self) -> float:
         """Sum of the counts."""
         return float(self.counts.sum())
+
+    @property
+    def weighted(self) -> bool:
+        """Whether the counts vary otherwise than as Poisson numbers."""
+        return self.variances is not None
+
+    @property
+    def effective(self) -> float:
+        """The effective number of events."""
+        return self.total if self.variances is None else self.total**2 / float(self.variances.sum())
 
 
 Data = Mapping[str, Events | Counts]
@@ -120,7 +141,7 @@ class _Piece:
         return np.log(np.maximum(bins, 1e-300)) if self.logs else bins
 
     def pulled(self, pull: np.ndarray) -> np.ndarray:
-        """Sum over events or bins of `pull` times the derivatives of the result by the shape's parameters, shape (k,)."""
+        """Sum over events or bins of `pull` times the result's derivatives by the shape's parameters, shape (k,)."""
         assert self._values is not None
         if not isinstance(self.data, Events):
             return np.asarray(self.slopes() @ pull)
@@ -145,39 +166,41 @@ class _Piece:
 class _CategoryTerm:
     """The part of a negative log-likelihood that one category has."""
 
-    def __init__(self, category: Category, data: Events | Counts, names: Sequence[str], extended: bool) -> None:
+    def __init__(
+        self, category: Category, data: Events | Counts, names: Sequence[str], *, extended: bool, effective: bool
+    ) -> None:
         self.pieces = [_Piece(one, category, data, names, logs=not extended) for one in category.components]
         self.data, self.extended = data, extended
         if not extended and len(self.pieces) > 1:
             raise ValueError("only a single component can be fitted without its yield")
+        self.scale = data.effective / data.total if effective and data.weighted else 1.0
         if isinstance(data, Events):
             self.weights: np.ndarray | None = data.weights
-            self.scale: Any = 1.0
             self.floor = FLOOR * max(data.total, 1.0) / (category.high - category.low)
         else:
-            self.weights, self.scale = data.counts, _scale(data)
+            self.weights = data.counts
             self.floor = FLOOR * max(data.total, 1.0) / len(data.counts)
             safe = np.where(data.counts > 0, data.counts, 1.0)
-            self.saturated = float((self.scale * (data.counts * np.log(safe) - data.counts)).sum())
+            self.saturated = self.scale * float((data.counts * np.log(safe) - data.counts).sum())
 
     def value(self, values: Sequence[float]) -> float:
         """Negative log-likelihood."""
-        if not all([piece.update(values) for piece in self.pieces]):
+        if not all(piece.update(values) for piece in self.pieces):
             return IMPOSSIBLE
         if not self.extended:
             logs = self.pieces[0].result
-            result = -float(logs.sum() if self.weights is None else (self.scale * self.weights) @ logs)
+            result = -self.scale * float(logs.sum() if self.weights is None else self.weights @ logs)
             return result if math.isfinite(result) else IMPOSSIBLE
         expected = sum(piece.events(values) * piece.result for piece in self.pieces)
         logs, _ = self._logs(expected)
         if isinstance(self.data, Events):
             seen = logs.sum() if self.weights is None else self.weights @ logs
-            return float(sum(piece.events(values) for piece in self.pieces) - seen)
-        return float((self.scale * (expected - self.data.counts * logs)).sum()) + self.saturated
+            return float(self.scale * (sum(piece.events(values) for piece in self.pieces) - seen))
+        return self.scale * float((expected - self.data.counts * logs).sum()) + self.saturated
 
     def add_gradient(self, values: Sequence[float], result: np.ndarray) -> None:
         """Add the derivatives by all parameters to `result`."""
-        if not all([piece.update(values) for piece in self.pieces]):
+        if not all(piece.update(values) for piece in self.pieces):
             return
         unbinned = isinstance(self.data, Events)
         if not self.extended:
@@ -188,22 +211,24 @@ class _CategoryTerm:
         expected = sum(piece.events(values) * piece.result for piece in self.pieces)
         inverse = self._logs(expected)[1]
         seen = inverse if self.weights is None else self.weights * inverse
-        pull = -seen if unbinned else self.scale * (1 - seen)
+        pull = self.scale * (-seen if unbinned else 1 - seen)
         for piece in self.pieces:
             events = piece.events(values)
-            by_events = float(pull @ piece.result) + (1.0 if unbinned else 0.0)
+            by_events = float(pull @ piece.result) + (self.scale if unbinned else 0.0)
             for place, slope in piece.event_slopes(values):
                 result[place] += slope * by_events
             if events and piece.places:
                 np.add.at(result, piece.places, events * piece.pulled(pull))
 
     def scores(self, values: Sequence[float], number: int) -> np.ndarray:
-        """Return w_i times the derivatives of log(density at x_i) by all parameters, shape (number, n)."""
-        assert isinstance(self.data, Events) and self.data.weights is not None
+        """Return how each event or bin makes the derivatives by all parameters vary, shape (number, n).
+
+        For an event that is what it adds to them, but for the sign; for a bin, the spread of its content times that.
+        """
         for piece in self.pieces:
             piece.update(values)
-        result = np.zeros((number, len(self.data.x)))
-        inverse = np.ones(len(self.data.x))
+        result = np.zeros((number, len(self.pieces[0].result)))
+        inverse = np.ones(result.shape[1])
         if self.extended:
             inverse = self._logs(sum(piece.events(values) * piece.result for piece in self.pieces))[1]
         for piece in self.pieces:
@@ -212,10 +237,13 @@ class _CategoryTerm:
                 result[place] += amount * slopes * inverse
             for place, slope in piece.event_slopes(values) if self.extended else ():
                 result[place] += slope * piece.result * inverse
-        return result * self.data.weights
+        if isinstance(self.data, Counts):
+            spread = np.sqrt(self.data.counts if self.data.variances is None else self.data.variances)
+            return np.asarray(result * (self.scale * spread))
+        return result if self.weights is None else result * (self.scale * self.weights)
 
     def _logs(self, expected: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Return the logarithm and its derivative, both continued below a floor so that no step of a fit is undefined."""
+        """Return the logarithm and its derivative, both continued below a floor: no step of a fit is undefined."""
         if expected.size == 0 or expected.min() > self.floor:
             return np.log(expected), 1 / expected
         low = expected < self.floor
@@ -224,28 +252,27 @@ class _CategoryTerm:
         return np.log(safe) + below - 0.5 * below**2, np.where(low, (1 - below) / self.floor, 1 / safe)
 
 
-def _scale(data: Counts) -> Any:
-    """Counts over variances per bin; the overall ratio where a bin is empty (or its sum of weights is not positive)."""
-    if data.variances is None:
-        return 1.0
-    good = (data.counts > 0) & (data.variances > 0)
-    overall = data.counts[good].sum() / data.variances[good].sum() if good.any() else 1.0
-    return np.where(good, data.counts / np.where(good, data.variances, 1.0), overall)
-
-
 class Likelihood:
     """Negative log-likelihood of a model for data, a function of the values of all its parameters in their order.
 
-    Without `extended` each category has one component, whose yield plays no part: the fit of a shape to a simulation.
+    Args of the constructor:
+        model: with one category for each of the data.
+        data: binned or unbinned.
+        extended: if not, each category has one component, whose yield plays no part: a shape is fitted to a simulation.
+        effective: whether weighted data count as their effective number of events. The minimum is where it is without,
+            but constraints and other categories have their due share; if not, weights are numbers of events.
     """
 
-    def __init__(self, model: Model, data: Data, *, extended: bool = True) -> None:
+    def __init__(self, model: Model, data: Data, *, extended: bool = True, effective: bool = True) -> None:
         for category in model.categories:
             if category.name not in data:
                 raise WrongInput(f"no data for the category {category.name!r}. {near(category.name, data)}")
         self.model, self.data, self.extended = model, data, extended
         self.names = tuple(model.parameters)
-        self.terms = [_CategoryTerm(one, data[one.name], self.names, extended) for one in model.categories]
+        self.terms = [
+            _CategoryTerm(one, data[one.name], self.names, extended=extended, effective=effective)
+            for one in model.categories
+        ]
         self.constraints = [(self.names.index(name), *pair) for name, pair in model.constraints.items()]
 
     def __call__(self, values: Sequence[float]) -> float:
@@ -264,14 +291,30 @@ class Likelihood:
 
     @property
     def weighted(self) -> bool:
-        """Whether unbinned events have weights, so that the curvature alone gives no errors."""
-        return any(isinstance(one, Events) and one.weights is not None for one in self.data.values())
+        """Whether data have weights, so that the curvature alone gives no errors."""
+        return any(term.data.weighted for term in self.terms)
+
+    def information(self, values: Sequence[float]) -> np.ndarray:
+        """Return how much the events themselves say about each parameter, shape (number,); infinite for binned data.
+
+        It is the sum of squares of what each adds to the derivative, for many events as large as the second derivative.
+        Where it is far smaller, no event feels the parameter.
+        """
+        result = np.zeros(len(self.names))
+        for term in self.terms:
+            if not isinstance(term.data, Events):
+                return np.full(len(self.names), math.inf)
+            result += (term.scores(values, len(self.names)) ** 2).sum(axis=1)
+        for place, _, width in self.constraints:
+            result[place] += 1 / width**2
+        return result
 
     def corrected(self, values: Sequence[float], covariance: np.ndarray, free: Sequence[int]) -> np.ndarray:
         """Return the covariance of a weighted fit, right for many events: H^-1 (sum of w^2 d d^T) H^-1.
 
-        H is the second derivative of the negative log-likelihood and d that of log(density at x_i) by the parameters
-        (C. Langenbruch, Eur. Phys. J. C 82 (2022) 393, arXiv:1911.01303). A constraint adds its own curvature.
+        H is the second derivative of the negative log-likelihood and d the first of log(density at x_i), both by the
+        parameters (C. Langenbruch, Eur. Phys. J. C 82 (2022) 393, arXiv:1911.01303), w the weights in units of
+        effective events. A constraint adds its own curvature.
 
         Args:
             values: of all parameters, at the minimum.
@@ -281,19 +324,8 @@ class Likelihood:
         number = len(self.names)
         middle = np.zeros((number, number))
         for term in self.terms:
-            if isinstance(term.data, Events) and term.data.weights is not None:
-                scores = term.scores(values, number)
-                middle += scores @ scores.T
-            else:
-                rest = np.zeros((number, number))
-                for i in free:
-                    step = np.zeros(number)
-                    step[i] = 1e-3 * math.sqrt(covariance[list(free).index(i), list(free).index(i)])
-                    sides = np.zeros((2, number))
-                    term.add_gradient(np.asarray(values) + step, sides[0])
-                    term.add_gradient(np.asarray(values) - step, sides[1])
-                    rest[i] = (sides[0] - sides[1]) / (2 * step[i])
-                middle += 0.5 * (rest + rest.T)
+            scores = term.scores(values, number)
+            middle += scores @ scores.T
         for place, _, width in self.constraints:
             middle[place, place] += 1 / width**2
         middle = middle[np.ix_(free, free)]

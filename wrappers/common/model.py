@@ -5,12 +5,13 @@ A description is a sum of terms `name = factor * shape(argument, …)`, of which
 - `name`: of the component. Without one, the only peak (or template) is `signal`, the only smooth shape `background`.
 - `factor *`: a number or parameter; their product is the expected number of events. Without one it is the free
   parameter `n_<component>`. Before a template with a factor comes its own content too: `mu * template`.
-- arguments: `mu=125` is fixed, `mu=125?` free from this start value, `mu=?` free (as without), `mu=m_h` is the parameter
-  `m_h`. The observable may stand first. A template's first argument names its histogram (else: the component's name).
+- arguments: `mu=125` is fixed, `mu=125?` free from this start value, `mu=?` free (as without), `mu=m_h` is the
+  parameter `m_h`. The observable may stand first. A template's first argument names its histogram (else: the
+  component's name).
 
 Names that stand in a description belong to the whole model: used twice, they mean one parameter. The names that are
-implied (`mu`, `n_signal`) get the component's name in front where two parameters would have the same, and the category's
-behind if there are several categories and the name is not among those called shared.
+implied (`mu`, `n_signal`) get the component's name in front where two parameters would have the same, and the
+category's behind if there are several categories and the name is not among those called shared.
 """
 
 import dataclasses
@@ -32,7 +33,8 @@ ARGUMENT_ALIASES = {
 }  # fmt: skip
 NAME = re.compile(r"[A-Za-z_]\w*")
 TERM = re.compile(
-    r"(?:(?P<name>[^=*()]+?)\s*=)?\s*(?P<factors>(?:[^*()=]+\*)*)\s*(?P<shape>[^*()=]+?)\s*(?:\((?P<arguments>[^()]*)\))?"
+    r"(?:(?P<name>[^=*()]+?)\s*=)?\s*(?P<factors>(?:[^*()=]+\*)*)\s*"
+    r"(?P<shape>[^*()=]+?)\s*(?:\((?P<arguments>[^()]*)\))?"
 )
 
 
@@ -114,21 +116,14 @@ class Model:
         """Return the category of that name."""
         return next(one for one in self.categories if one.name == name)
 
-    def changed(
-        self,
-        values: Mapping[str, float],
-        *,
-        fixed: Iterable[str] = (),
-        released: Iterable[str] = (),
-        given: bool = True,
-    ) -> "Model":
-        """Return the model with other values; parameters named in `fixed` stay at theirs, `released` are free.
+    def changed(self, values: Mapping[str, float], *, fixed: Iterable[str] = (), given: bool = True) -> "Model":
+        """Return the model with other values; parameters named in `fixed` stay at theirs.
 
         Raises:
             WrongInput: for a name that is no parameter.
         """
-        fixed, released = set(fixed), set(released)
-        for name in {*values, *fixed, *released}:
+        fixed = set(fixed)
+        for name in {*values, *fixed}:
             if name not in self.parameters:
                 raise WrongInput(f"the model has no parameter {name!r}. {near(name, self.parameters)}")
         parameters = {
@@ -136,7 +131,7 @@ class Model:
                 one,
                 value=float(values.get(name, one.value)),
                 given=one.given or (given and name in values),
-                fixed=(one.fixed or name in fixed) and name not in released,
+                fixed=one.fixed or name in fixed,
             )
             for name, one in self.parameters.items()
         }
@@ -203,11 +198,19 @@ def parse_model(
     for name in parameters or {}:
         if name not in known:
             raise WrongInput(f"params: parameters: the model has no parameter {name!r}. {near(name, known)}")
+    for name in bounds:
+        if known[name].fixed:
+            raise WrongInput(f"params: constraints: {name} is fixed: leave it free, or leave the constraint out")
     return Model(categories=tuple(categories), parameters=known, constraints=bounds)
 
 
-def _terms(text: str, observable: str) -> list[_Term]:
-    """Take a description apart; components get their names."""
+def check_description(text: str) -> None:
+    """Raise `WrongInput` for a description that cannot be understood, whatever the data are."""
+    _terms(text, None)
+
+
+def _terms(text: str, observable: str | None) -> list[_Term]:
+    """Take a description apart; components get their names. Without an observable, any may stand in it."""
     found = []
     for part in re.split(r"(?<![\d.][eE])\+(?![^()]*\))", text):
         match = TERM.fullmatch(part.strip())
@@ -234,7 +237,7 @@ def _factor(word: str) -> str | float:
         raise WrongInput(f"params: model: {word!r} is neither a number nor a parameter's name") from None
 
 
-def _arguments(text: str, shape: str, observable: str) -> tuple[dict[str, str], str | None]:
+def _arguments(text: str, shape: str, observable: str | None) -> tuple[dict[str, str], str | None]:
     """Return {parameter: value as written}, and the name of a template's histogram."""
     allowed = make_shape(shape, 1.0, 2.0, (np.array([1.0, 2.0]), np.array([1.0]))).parameters
     found: dict[str, str] = {}
@@ -244,7 +247,7 @@ def _arguments(text: str, shape: str, observable: str) -> tuple[dict[str, str], 
         if not equals:
             if shape == "template" and key != observable:
                 template = key
-            elif key != observable:
+            elif observable is not None and key != observable:
                 raise WrongInput(
                     f"params: model: {shape}({key}): the observable is {observable!r}. {near(key, [observable])}"
                 )
@@ -331,11 +334,19 @@ def _component(
         if written != "?" and name != written:
             start = float(written.removesuffix("?"))
             parameter = _at(parameter, start, fixed=not written.endswith("?"))
-        earlier = known.setdefault(name, parameter)
-        if earlier.low is None and earlier.high is None:
-            known[name] = parameter
+        known[name] = _merged(known[name], parameter) if name in known else parameter
         arguments.append(name)
     return Component(name=term.name, shape=term.shape, arguments=tuple(arguments), factors=factors, template=template)
+
+
+def _merged(earlier: Parameter, later: Parameter) -> Parameter:
+    """Return what two places of a description say together about one parameter."""
+    if earlier.given and later.given and (earlier.value, earlier.fixed) != (later.value, later.fixed):
+        said = [f"{one.value:g}{'' if one.fixed else '?'}" for one in (earlier, later)]
+        raise WrongInput(f"params: model: {later.name} is one parameter, but {said[0]} here and {said[1]} there")
+    if earlier.given:
+        return earlier
+    return later if later.given or (earlier.low is None and earlier.high is None) else earlier
 
 
 def _arrays(template: tuple[Sequence[float], Sequence[float]]) -> tuple[np.ndarray, np.ndarray]:

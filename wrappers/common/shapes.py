@@ -15,8 +15,8 @@ ascend (the tails of peaks are slices then). `values` are the shape's parameters
 | `exppoly1` … `exppoly5` | exp(sum c_i z^i) | `c1 c2 …` |
 | `template` | constant within each bin of a histogram | |
 
-z = (2 x - low - high) / (high - low) runs from -1 to 1. A polynomial's own normalisation is left to its yield, which makes
-`poly3` the four-parameter cubic with free coefficients; Chebyshev's basis spans the same functions with weakly
+z = (2 x - low - high) / (high - low) runs from -1 to 1. A polynomial's own normalisation is left to its yield, which
+makes `poly3` the four-parameter cubic with free coefficients; Chebyshev's basis spans the same functions with weakly
 correlated parameters, so binned and unbinned fits both use it.
 """
 
@@ -205,7 +205,9 @@ class Polynomial(PlainShape):
         return self._integrated(edges)[1:]
 
     def defaults(self) -> list[tuple[float, float | None, float | None]]:
-        one = (1.0, 0.0, 100.0) if self.bernstein else (0.0, -5.0, 5.0)
+        # A function that is nowhere negative has no Chebyshev coefficient beyond 2, and up to there the integral is
+        # positive.
+        one = (1.0, 0.0, 100.0) if self.bernstein else (0.0, -2.0, 2.0)
         return [one] * len(self.parameters)
 
 

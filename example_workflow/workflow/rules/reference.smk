@@ -237,8 +237,7 @@ rule reference_significance:
     output:
         "results/{source}/reference/significance.json",
     params:
-        # the signal that the simulation expects
-        expected=None,
+        expected="simulation",
     log:
         "logs/{source}/reference/significance.log",
     wrapper:
@@ -255,6 +254,7 @@ rule reference_plot:
         experiment=lambda wildcards: "" if wildcards.source == "simulation" else "ATLAS",
         luminosity=lambda wildcards: float(source_of(wildcards)["luminosity"].split()[0]),
         energy=13,
+        x_label=r"$m_{\gamma\gamma}$ [GeV]",
     log:
         "logs/{source}/reference/plot.log",
     wrapper:

@@ -25,11 +25,11 @@ h1 { font-size: 1.9rem; margin: 0; letter-spacing: -0.01em; }
 h2 { font-size: 1.2rem; margin: 2.4rem 0 0.8rem; }
 .label { display: inline-block; margin: 0.6rem 0 1.2rem; padding: 0.15rem 0.7rem; border-radius: 1rem; font-weight: 600;
   border: 1px solid var(--accent); color: var(--accent); }
-.numbers { display: grid; grid-template-columns: repeat(auto-fit, minmax(13rem, 1fr)); gap: 0.8rem; }
+.numbers { display: grid; grid-template-columns: repeat(auto-fit, minmax(11rem, 1fr)); gap: 0.8rem; }
 .number { background: var(--card); border: 1px solid var(--line); border-radius: 0.6rem; padding: 0.8rem 1rem; }
-.number b { display: block; font-size: 1.5rem; font-variant-numeric: tabular-nums; }
+.number b { display: block; font-size: 1.25rem; white-space: nowrap; font-variant-numeric: tabular-nums; }
 .number span { color: var(--soft); font-size: 0.9rem; }
-.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(26rem, 1fr)); gap: 1rem; }
+.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(24rem, 1fr)); gap: 1rem; }
 figure { margin: 0; background: #ffffff; border: 1px solid var(--line); border-radius: 0.6rem; overflow: hidden; }
 figure img { display: block; width: 100%; height: auto; }
 figcaption { background: var(--card); color: var(--soft); padding: 0.6rem 1rem; font-size: 0.92rem; }

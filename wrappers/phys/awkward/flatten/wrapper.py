@@ -9,6 +9,7 @@ __license__ = "MIT"
 
 import contextlib
 import difflib
+import gc
 import hashlib
 import importlib.metadata
 import json
@@ -19,6 +20,9 @@ import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+# Importing packages makes many objects that stay: looking through them for garbage takes a tenth of a short job's time.
+gc.set_threshold(50_000, 20, 100)
 
 VERSION = "0.1.0"
 HASHED_BYTES = 64 * 1024 * 1024
@@ -62,6 +66,7 @@ def logged(snakemake: Any) -> Iterator[None]:
         for number, copy in enumerate(kept, start=1):
             os.dup2(copy, number)
             os.close(copy)
+        gc.freeze()  # the job is done: nothing is worth a last look for garbage
     if message:
         sys.stderr.write(message)
         raise SystemExit(1)
@@ -362,6 +367,7 @@ COMPARISONS: dict[type, Callable[..., Any]] = {
 # --- common: events (kept by wrappers/embed.py; edit wrappers/common/events.py) ---
 # Events with lists of objects in ROOT (TTree, RNTuple) or Parquet files: columns, and arrays in chunks.
 
+import bisect
 import contextlib
 import importlib.util
 import re
@@ -377,6 +383,8 @@ import numpy as np
 CHUNK_SIZE = "32 MB"
 """About so much memory is taken by the columns of one chunk."""
 
+MOST_ROWS = 250_000
+"""Rows of Parquet files read at once, however narrow they are: what is computed of them may be much wider."""
 MEMORY_UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 
 REMOTE_PACKAGES = {
@@ -544,7 +552,10 @@ def open_uproot(path: str) -> Any:
 
     if path.startswith(("http://", "https://")) and importlib.util.find_spec("aiohttp") is None:
         return uproot.open(path, handler=uproot.source.http.HTTPSource, array_cache=None)
-    return uproot.open(path, array_cache=None)
+    if "://" in path:
+        return uproot.open(path, array_cache=None)
+    # Fewer calls per basket than through fsspec, which is the default.
+    return uproot.open(path, array_cache=None, handler=uproot.MemmapSource)
 
 
 def tree_names(file: Any) -> list[str]:
@@ -646,13 +657,16 @@ def _root_chunks(events: Events, wanted: list[str], step: int | str, threads: in
 
 
 def _ranges(tree: Any, wanted: list[str], step: int | str, end: int) -> list[tuple[int, int]]:
-    """Divide the entries; an RNTuple only where its clusters end, because a part of one is read as slowly as all."""
+    """Divide the entries where baskets or clusters end: a part of one is read as slowly as all of it.
+
+    Baskets of a TTree may end at different entries in each branch, or be larger than a step: then it is cut as asked.
+    """
     entries = min(int(tree.num_entries), end)
     if isinstance(step, str):
         step = tree.num_entries_for(step, expressions=wanted) if wanted and entries else entries
     step = max(int(step), 1)
     if hasattr(tree, "branches"):
-        return [(start, min(start + step, entries)) for start in range(0, entries, step)]
+        return list(_between_baskets(tree, wanted, step, entries))
     ranges: list[tuple[int, int]] = []
     for cluster in tree.cluster_summaries:
         start = cluster.num_first_entry
@@ -662,6 +676,16 @@ def _ranges(tree: Any, wanted: list[str], step: int | str, end: int) -> list[tup
         elif stop > start:
             ranges.append((start, stop))
     return ranges
+
+
+def _between_baskets(tree: Any, wanted: list[str], step: int, entries: int) -> Iterator[tuple[int, int]]:
+    ends = sorted(tree.common_entry_offsets(filter_name=wanted)) if wanted else []
+    start = 0
+    while start < entries:
+        place = bisect.bisect_right(ends, start + step) - 1
+        stop = ends[place] if place >= 0 and ends[place] > start else start + step
+        yield start, min(stop, entries)
+        start = stop
 
 
 def _plain(array: Any) -> Any:
@@ -744,7 +768,7 @@ def _rows(metadata: Any, wanted: list[str], step: str) -> int:
             if column.path_in_schema.partition(".")[0] in wanted:
                 total += column.total_uncompressed_size
     bytes_per_row = max(total / max(metadata.num_rows, 1), 1)
-    return max(int(float(step.split()[0]) / bytes_per_row), 1)
+    return min(max(int(float(step.split()[0]) / bytes_per_row), 1), MOST_ROWS)
 
 
 def _from_arrow(array: Any) -> Any:
@@ -926,12 +950,24 @@ def _to_parquet(path: Path, provenance: str, _: str) -> Iterator[Write]:
         writers: list[pq.ParquetWriter] = []
 
         def write(piece: Columns) -> None:
-            table = pa.table(dict(piece)).replace_schema_metadata({"provenance": provenance})
+            table = pa.Table.from_arrays([_arrow(array) for array in piece.values()], names=list(piece))
+            table = table.replace_schema_metadata({"provenance": provenance})
             if not writers:
                 writers.append(stack.enter_context(pq.ParquetWriter(path, table.schema, compression="zstd")))
             writers[0].write_table(table)
 
         yield write
+
+
+def _arrow(array: np.ndarray) -> Any:
+    """Return an array for Arrow without a copy; Arrow's own way would import pandas first."""
+    import pyarrow as pa
+
+    if array.dtype == bool:
+        bits = np.packbits(array, bitorder="little")
+        return pa.Array.from_buffers(pa.bool_(), len(array), [None, pa.py_buffer(bits)])
+    kind = pa.from_numpy_dtype(array.dtype)
+    return pa.Array.from_buffers(kind, len(array), [None, pa.py_buffer(np.ascontiguousarray(array))])
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Discovery significance by the profile likelihood: of a HistFactory workspace, of a fit, or of a counting experiment."""
+"""Discovery significance by the profile likelihood, of a HistFactory workspace, a fit, or a counting experiment."""
 
 __author__ = "The snakemake-executor-plugin-llmagent developers"
 __copyright__ = "Copyright 2026, the snakemake-executor-plugin-llmagent developers"
@@ -14,6 +14,7 @@ os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL
 
 import contextlib
 import difflib
+import gc
 import hashlib
 import importlib.metadata
 import json
@@ -24,6 +25,9 @@ import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+# Importing packages makes many objects that stay: looking through them for garbage takes a tenth of a short job's time.
+gc.set_threshold(50_000, 20, 100)
 
 VERSION = "0.1.0"
 HASHED_BYTES = 64 * 1024 * 1024
@@ -67,6 +71,7 @@ def logged(snakemake: Any) -> Iterator[None]:
         for number, copy in enumerate(kept, start=1):
             os.dup2(copy, number)
             os.close(copy)
+        gc.freeze()  # the job is done: nothing is worth a last look for garbage
     if message:
         sys.stderr.write(message)
         raise SystemExit(1)
@@ -240,6 +245,9 @@ def new_figure(width: float, height: float) -> Any:
             "ytick.right": True,
             "xtick.minor.visible": True,
             "ytick.minor.visible": True,
+            # in the corner, the labels of both axes do not touch
+            "xtick.major.pad": 6,
+            "ytick.major.pad": 6,
             "mathtext.fontset": "dejavusans",
         }
     )
@@ -982,8 +990,8 @@ def _tail_bins(u: np.ndarray, side: int, alpha: float, n: float) -> tuple[np.nda
 # | `exppoly1` … `exppoly5` | exp(sum c_i z^i) | `c1 c2 …` |
 # | `template` | constant within each bin of a histogram | |
 #
-# z = (2 x - low - high) / (high - low) runs from -1 to 1. A polynomial's own normalisation is left to its yield, which makes
-# `poly3` the four-parameter cubic with free coefficients; Chebyshev's basis spans the same functions with weakly
+# z = (2 x - low - high) / (high - low) runs from -1 to 1. A polynomial's own normalisation is left to its yield, which
+# makes `poly3` the four-parameter cubic with free coefficients; Chebyshev's basis spans the same functions with weakly
 # correlated parameters, so binned and unbinned fits both use it.
 #
 
@@ -1171,7 +1179,9 @@ class Polynomial(PlainShape):
         return self._integrated(edges)[1:]
 
     def defaults(self) -> list[tuple[float, float | None, float | None]]:
-        one = (1.0, 0.0, 100.0) if self.bernstein else (0.0, -5.0, 5.0)
+        # A function that is nowhere negative has no Chebyshev coefficient beyond 2, and up to there the integral is
+        # positive.
+        one = (1.0, 0.0, 100.0) if self.bernstein else (0.0, -2.0, 2.0)
         return [one] * len(self.parameters)
 
 
@@ -1285,12 +1295,13 @@ class Template(PlainShape):
 # - `name`: of the component. Without one, the only peak (or template) is `signal`, the only smooth shape `background`.
 # - `factor *`: a number or parameter; their product is the expected number of events. Without one it is the free
 #   parameter `n_<component>`. Before a template with a factor comes its own content too: `mu * template`.
-# - arguments: `mu=125` is fixed, `mu=125?` free from this start value, `mu=?` free (as without), `mu=m_h` is the parameter
-#   `m_h`. The observable may stand first. A template's first argument names its histogram (else: the component's name).
+# - arguments: `mu=125` is fixed, `mu=125?` free from this start value, `mu=?` free (as without), `mu=m_h` is the
+#   parameter `m_h`. The observable may stand first. A template's first argument names its histogram (else: the
+#   component's name).
 #
 # Names that stand in a description belong to the whole model: used twice, they mean one parameter. The names that are
-# implied (`mu`, `n_signal`) get the component's name in front where two parameters would have the same, and the category's
-# behind if there are several categories and the name is not among those called shared.
+# implied (`mu`, `n_signal`) get the component's name in front where two parameters would have the same, and the
+# category's behind if there are several categories and the name is not among those called shared.
 #
 
 import dataclasses
@@ -1310,7 +1321,8 @@ ARGUMENT_ALIASES = {
 }  # fmt: skip
 NAME = re.compile(r"[A-Za-z_]\w*")
 TERM = re.compile(
-    r"(?:(?P<name>[^=*()]+?)\s*=)?\s*(?P<factors>(?:[^*()=]+\*)*)\s*(?P<shape>[^*()=]+?)\s*(?:\((?P<arguments>[^()]*)\))?"
+    r"(?:(?P<name>[^=*()]+?)\s*=)?\s*(?P<factors>(?:[^*()=]+\*)*)\s*"
+    r"(?P<shape>[^*()=]+?)\s*(?:\((?P<arguments>[^()]*)\))?"
 )
 
 
@@ -1392,21 +1404,14 @@ class Model:
         """Return the category of that name."""
         return next(one for one in self.categories if one.name == name)
 
-    def changed(
-        self,
-        values: Mapping[str, float],
-        *,
-        fixed: Iterable[str] = (),
-        released: Iterable[str] = (),
-        given: bool = True,
-    ) -> "Model":
-        """Return the model with other values; parameters named in `fixed` stay at theirs, `released` are free.
+    def changed(self, values: Mapping[str, float], *, fixed: Iterable[str] = (), given: bool = True) -> "Model":
+        """Return the model with other values; parameters named in `fixed` stay at theirs.
 
         Raises:
             WrongInput: for a name that is no parameter.
         """
-        fixed, released = set(fixed), set(released)
-        for name in {*values, *fixed, *released}:
+        fixed = set(fixed)
+        for name in {*values, *fixed}:
             if name not in self.parameters:
                 raise WrongInput(f"the model has no parameter {name!r}. {near(name, self.parameters)}")
         parameters = {
@@ -1414,7 +1419,7 @@ class Model:
                 one,
                 value=float(values.get(name, one.value)),
                 given=one.given or (given and name in values),
-                fixed=(one.fixed or name in fixed) and name not in released,
+                fixed=one.fixed or name in fixed,
             )
             for name, one in self.parameters.items()
         }
@@ -1481,11 +1486,19 @@ def parse_model(
     for name in parameters or {}:
         if name not in known:
             raise WrongInput(f"params: parameters: the model has no parameter {name!r}. {near(name, known)}")
+    for name in bounds:
+        if known[name].fixed:
+            raise WrongInput(f"params: constraints: {name} is fixed: leave it free, or leave the constraint out")
     return Model(categories=tuple(categories), parameters=known, constraints=bounds)
 
 
-def _terms(text: str, observable: str) -> list[_Term]:
-    """Take a description apart; components get their names."""
+def check_description(text: str) -> None:
+    """Raise `WrongInput` for a description that cannot be understood, whatever the data are."""
+    _terms(text, None)
+
+
+def _terms(text: str, observable: str | None) -> list[_Term]:
+    """Take a description apart; components get their names. Without an observable, any may stand in it."""
     found = []
     for part in re.split(r"(?<![\d.][eE])\+(?![^()]*\))", text):
         match = TERM.fullmatch(part.strip())
@@ -1512,7 +1525,7 @@ def _factor(word: str) -> str | float:
         raise WrongInput(f"params: model: {word!r} is neither a number nor a parameter's name") from None
 
 
-def _arguments(text: str, shape: str, observable: str) -> tuple[dict[str, str], str | None]:
+def _arguments(text: str, shape: str, observable: str | None) -> tuple[dict[str, str], str | None]:
     """Return {parameter: value as written}, and the name of a template's histogram."""
     allowed = make_shape(shape, 1.0, 2.0, (np.array([1.0, 2.0]), np.array([1.0]))).parameters
     found: dict[str, str] = {}
@@ -1522,7 +1535,7 @@ def _arguments(text: str, shape: str, observable: str) -> tuple[dict[str, str], 
         if not equals:
             if shape == "template" and key != observable:
                 template = key
-            elif key != observable:
+            elif observable is not None and key != observable:
                 raise WrongInput(
                     f"params: model: {shape}({key}): the observable is {observable!r}. {near(key, [observable])}"
                 )
@@ -1609,11 +1622,19 @@ def _component(
         if written != "?" and name != written:
             start = float(written.removesuffix("?"))
             parameter = _at(parameter, start, fixed=not written.endswith("?"))
-        earlier = known.setdefault(name, parameter)
-        if earlier.low is None and earlier.high is None:
-            known[name] = parameter
+        known[name] = _merged(known[name], parameter) if name in known else parameter
         arguments.append(name)
     return Component(name=term.name, shape=term.shape, arguments=tuple(arguments), factors=factors, template=template)
+
+
+def _merged(earlier: Parameter, later: Parameter) -> Parameter:
+    """Return what two places of a description say together about one parameter."""
+    if earlier.given and later.given and (earlier.value, earlier.fixed) != (later.value, later.fixed):
+        said = [f"{one.value:g}{'' if one.fixed else '?'}" for one in (earlier, later)]
+        raise WrongInput(f"params: model: {later.name} is one parameter, but {said[0]} here and {said[1]} there")
+    if earlier.given:
+        return earlier
+    return later if later.given or (earlier.low is None and earlier.high is None) else earlier
 
 
 def _arrays(template: tuple[Sequence[float], Sequence[float]]) -> tuple[np.ndarray, np.ndarray]:
@@ -1683,9 +1704,10 @@ def _adjusted(
 # --- common: likelihood (kept by wrappers/embed.py; edit wrappers/common/likelihood.py) ---
 # Extended likelihoods of models, binned and unbinned, with analytic gradients.
 #
-# Unbinned, for events i with weights w: sum of expected events - sum of w_i log(density at x_i), the density being that of
-# expected events per unit of x. Binned: half the likelihood-ratio chi2 of Baker and Cousins (NIM 221 (1984) 437), the
-# integrals over bins exact; counts with variances are scaled to their effective numbers (Bohm and Zech, NIM A 748 (2014) 1).
+# Unbinned, for events i with weights w: sum of expected events - sum of w_i log(density at x_i), the density being
+# that of expected events per unit of x. Binned: half the likelihood-ratio chi2 of Baker and Cousins (NIM 221 (1984)
+# 437), the integrals over bins exact. Weighted events and counts with variances are scaled to their effective number,
+# all by the same factor: one for each bin (Bohm and Zech, NIM A 748 (2014) 1) biases fits where bins have few events.
 #
 
 import math
@@ -1713,6 +1735,16 @@ class Events:
         """Sum of weights."""
         return float(len(self.x) if self.weights is None else self.weights.sum())
 
+    @property
+    def weighted(self) -> bool:
+        """Whether the number of events varies otherwise than as a Poisson number."""
+        return self.weights is not None
+
+    @property
+    def effective(self) -> float:
+        """The effective number of events, (sum of w)^2 / sum of w^2."""
+        return self.total if self.weights is None else self.total**2 / float((self.weights**2).sum())
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Counts:
@@ -1726,6 +1758,16 @@ class Counts:
     def total(self) -> float:
         """Sum of the counts."""
         return float(self.counts.sum())
+
+    @property
+    def weighted(self) -> bool:
+        """Whether the counts vary otherwise than as Poisson numbers."""
+        return self.variances is not None
+
+    @property
+    def effective(self) -> float:
+        """The effective number of events."""
+        return self.total if self.variances is None else self.total**2 / float(self.variances.sum())
 
 
 Data = Mapping[str, Events | Counts]
@@ -1801,7 +1843,7 @@ class _Piece:
         return np.log(np.maximum(bins, 1e-300)) if self.logs else bins
 
     def pulled(self, pull: np.ndarray) -> np.ndarray:
-        """Sum over events or bins of `pull` times the derivatives of the result by the shape's parameters, shape (k,)."""
+        """Sum over events or bins of `pull` times the result's derivatives by the shape's parameters, shape (k,)."""
         assert self._values is not None
         if not isinstance(self.data, Events):
             return np.asarray(self.slopes() @ pull)
@@ -1826,39 +1868,41 @@ class _Piece:
 class _CategoryTerm:
     """The part of a negative log-likelihood that one category has."""
 
-    def __init__(self, category: Category, data: Events | Counts, names: Sequence[str], extended: bool) -> None:
+    def __init__(
+        self, category: Category, data: Events | Counts, names: Sequence[str], *, extended: bool, effective: bool
+    ) -> None:
         self.pieces = [_Piece(one, category, data, names, logs=not extended) for one in category.components]
         self.data, self.extended = data, extended
         if not extended and len(self.pieces) > 1:
             raise ValueError("only a single component can be fitted without its yield")
+        self.scale = data.effective / data.total if effective and data.weighted else 1.0
         if isinstance(data, Events):
             self.weights: np.ndarray | None = data.weights
-            self.scale: Any = 1.0
             self.floor = FLOOR * max(data.total, 1.0) / (category.high - category.low)
         else:
-            self.weights, self.scale = data.counts, _scale(data)
+            self.weights = data.counts
             self.floor = FLOOR * max(data.total, 1.0) / len(data.counts)
             safe = np.where(data.counts > 0, data.counts, 1.0)
-            self.saturated = float((self.scale * (data.counts * np.log(safe) - data.counts)).sum())
+            self.saturated = self.scale * float((data.counts * np.log(safe) - data.counts).sum())
 
     def value(self, values: Sequence[float]) -> float:
         """Negative log-likelihood."""
-        if not all([piece.update(values) for piece in self.pieces]):
+        if not all(piece.update(values) for piece in self.pieces):
             return IMPOSSIBLE
         if not self.extended:
             logs = self.pieces[0].result
-            result = -float(logs.sum() if self.weights is None else (self.scale * self.weights) @ logs)
+            result = -self.scale * float(logs.sum() if self.weights is None else self.weights @ logs)
             return result if math.isfinite(result) else IMPOSSIBLE
         expected = sum(piece.events(values) * piece.result for piece in self.pieces)
         logs, _ = self._logs(expected)
         if isinstance(self.data, Events):
             seen = logs.sum() if self.weights is None else self.weights @ logs
-            return float(sum(piece.events(values) for piece in self.pieces) - seen)
-        return float((self.scale * (expected - self.data.counts * logs)).sum()) + self.saturated
+            return float(self.scale * (sum(piece.events(values) for piece in self.pieces) - seen))
+        return self.scale * float((expected - self.data.counts * logs).sum()) + self.saturated
 
     def add_gradient(self, values: Sequence[float], result: np.ndarray) -> None:
         """Add the derivatives by all parameters to `result`."""
-        if not all([piece.update(values) for piece in self.pieces]):
+        if not all(piece.update(values) for piece in self.pieces):
             return
         unbinned = isinstance(self.data, Events)
         if not self.extended:
@@ -1869,22 +1913,24 @@ class _CategoryTerm:
         expected = sum(piece.events(values) * piece.result for piece in self.pieces)
         inverse = self._logs(expected)[1]
         seen = inverse if self.weights is None else self.weights * inverse
-        pull = -seen if unbinned else self.scale * (1 - seen)
+        pull = self.scale * (-seen if unbinned else 1 - seen)
         for piece in self.pieces:
             events = piece.events(values)
-            by_events = float(pull @ piece.result) + (1.0 if unbinned else 0.0)
+            by_events = float(pull @ piece.result) + (self.scale if unbinned else 0.0)
             for place, slope in piece.event_slopes(values):
                 result[place] += slope * by_events
             if events and piece.places:
                 np.add.at(result, piece.places, events * piece.pulled(pull))
 
     def scores(self, values: Sequence[float], number: int) -> np.ndarray:
-        """Return w_i times the derivatives of log(density at x_i) by all parameters, shape (number, n)."""
-        assert isinstance(self.data, Events) and self.data.weights is not None
+        """Return how each event or bin makes the derivatives by all parameters vary, shape (number, n).
+
+        For an event that is what it adds to them, but for the sign; for a bin, the spread of its content times that.
+        """
         for piece in self.pieces:
             piece.update(values)
-        result = np.zeros((number, len(self.data.x)))
-        inverse = np.ones(len(self.data.x))
+        result = np.zeros((number, len(self.pieces[0].result)))
+        inverse = np.ones(result.shape[1])
         if self.extended:
             inverse = self._logs(sum(piece.events(values) * piece.result for piece in self.pieces))[1]
         for piece in self.pieces:
@@ -1893,10 +1939,13 @@ class _CategoryTerm:
                 result[place] += amount * slopes * inverse
             for place, slope in piece.event_slopes(values) if self.extended else ():
                 result[place] += slope * piece.result * inverse
-        return result * self.data.weights
+        if isinstance(self.data, Counts):
+            spread = np.sqrt(self.data.counts if self.data.variances is None else self.data.variances)
+            return np.asarray(result * (self.scale * spread))
+        return result if self.weights is None else result * (self.scale * self.weights)
 
     def _logs(self, expected: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Return the logarithm and its derivative, both continued below a floor so that no step of a fit is undefined."""
+        """Return the logarithm and its derivative, both continued below a floor: no step of a fit is undefined."""
         if expected.size == 0 or expected.min() > self.floor:
             return np.log(expected), 1 / expected
         low = expected < self.floor
@@ -1905,28 +1954,27 @@ class _CategoryTerm:
         return np.log(safe) + below - 0.5 * below**2, np.where(low, (1 - below) / self.floor, 1 / safe)
 
 
-def _scale(data: Counts) -> Any:
-    """Counts over variances per bin; the overall ratio where a bin is empty (or its sum of weights is not positive)."""
-    if data.variances is None:
-        return 1.0
-    good = (data.counts > 0) & (data.variances > 0)
-    overall = data.counts[good].sum() / data.variances[good].sum() if good.any() else 1.0
-    return np.where(good, data.counts / np.where(good, data.variances, 1.0), overall)
-
-
 class Likelihood:
     """Negative log-likelihood of a model for data, a function of the values of all its parameters in their order.
 
-    Without `extended` each category has one component, whose yield plays no part: the fit of a shape to a simulation.
+    Args of the constructor:
+        model: with one category for each of the data.
+        data: binned or unbinned.
+        extended: if not, each category has one component, whose yield plays no part: a shape is fitted to a simulation.
+        effective: whether weighted data count as their effective number of events. The minimum is where it is without,
+            but constraints and other categories have their due share; if not, weights are numbers of events.
     """
 
-    def __init__(self, model: Model, data: Data, *, extended: bool = True) -> None:
+    def __init__(self, model: Model, data: Data, *, extended: bool = True, effective: bool = True) -> None:
         for category in model.categories:
             if category.name not in data:
                 raise WrongInput(f"no data for the category {category.name!r}. {near(category.name, data)}")
         self.model, self.data, self.extended = model, data, extended
         self.names = tuple(model.parameters)
-        self.terms = [_CategoryTerm(one, data[one.name], self.names, extended) for one in model.categories]
+        self.terms = [
+            _CategoryTerm(one, data[one.name], self.names, extended=extended, effective=effective)
+            for one in model.categories
+        ]
         self.constraints = [(self.names.index(name), *pair) for name, pair in model.constraints.items()]
 
     def __call__(self, values: Sequence[float]) -> float:
@@ -1945,14 +1993,30 @@ class Likelihood:
 
     @property
     def weighted(self) -> bool:
-        """Whether unbinned events have weights, so that the curvature alone gives no errors."""
-        return any(isinstance(one, Events) and one.weights is not None for one in self.data.values())
+        """Whether data have weights, so that the curvature alone gives no errors."""
+        return any(term.data.weighted for term in self.terms)
+
+    def information(self, values: Sequence[float]) -> np.ndarray:
+        """Return how much the events themselves say about each parameter, shape (number,); infinite for binned data.
+
+        It is the sum of squares of what each adds to the derivative, for many events as large as the second derivative.
+        Where it is far smaller, no event feels the parameter.
+        """
+        result = np.zeros(len(self.names))
+        for term in self.terms:
+            if not isinstance(term.data, Events):
+                return np.full(len(self.names), math.inf)
+            result += (term.scores(values, len(self.names)) ** 2).sum(axis=1)
+        for place, _, width in self.constraints:
+            result[place] += 1 / width**2
+        return result
 
     def corrected(self, values: Sequence[float], covariance: np.ndarray, free: Sequence[int]) -> np.ndarray:
         """Return the covariance of a weighted fit, right for many events: H^-1 (sum of w^2 d d^T) H^-1.
 
-        H is the second derivative of the negative log-likelihood and d that of log(density at x_i) by the parameters
-        (C. Langenbruch, Eur. Phys. J. C 82 (2022) 393, arXiv:1911.01303). A constraint adds its own curvature.
+        H is the second derivative of the negative log-likelihood and d the first of log(density at x_i), both by the
+        parameters (C. Langenbruch, Eur. Phys. J. C 82 (2022) 393, arXiv:1911.01303), w the weights in units of
+        effective events. A constraint adds its own curvature.
 
         Args:
             values: of all parameters, at the minimum.
@@ -1962,19 +2026,8 @@ class Likelihood:
         number = len(self.names)
         middle = np.zeros((number, number))
         for term in self.terms:
-            if isinstance(term.data, Events) and term.data.weights is not None:
-                scores = term.scores(values, number)
-                middle += scores @ scores.T
-            else:
-                rest = np.zeros((number, number))
-                for i in free:
-                    step = np.zeros(number)
-                    step[i] = 1e-3 * math.sqrt(covariance[list(free).index(i), list(free).index(i)])
-                    sides = np.zeros((2, number))
-                    term.add_gradient(np.asarray(values) + step, sides[0])
-                    term.add_gradient(np.asarray(values) - step, sides[1])
-                    rest[i] = (sides[0] - sides[1]) / (2 * step[i])
-                middle += 0.5 * (rest + rest.T)
+            scores = term.scores(values, number)
+            middle += scores @ scores.T
         for place, _, width in self.constraints:
             middle[place, place] += 1 / width**2
         middle = middle[np.ix_(free, free)]
@@ -2021,15 +2074,18 @@ import numpy as np
 
 FAR = 1e-4
 """A minimum estimated to be this far below where Migrad stopped is looked for again."""
+FELT = 0.01
+"""A curvature of which the events themselves explain less than this share says nothing: it is of the integral where
+a tail begins behind the last event, or is a kink where it begins at one."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FitResult:
     """What a minimisation found. Matrices have a row for each of `names`, zeros for the fixed ones.
 
-    `valid` is Minuit's word; `accurate` says that errors are from exact second derivatives; `edm` estimates how far above the
-    minimum `fmin` is; `at_limit` names parameters that ended at a limit and were held there:
-    their errors are 0, and those of the others leave them out. The same holds for the `undetermined`, on which the data say nothing.
+    `valid` is Minuit's word; `accurate` says that errors are from exact second derivatives; `edm` estimates how far
+    above the minimum `fmin` is; `at_limit` names parameters that ended at a limit and were held there: their errors are
+    0, and those of the others leave them out. The same holds for the `undetermined`, on which the data say nothing.
     """
 
     names: tuple[str, ...]
@@ -2077,7 +2133,7 @@ def minimise(
     seed: int = 1,
     search: Any = None,
 ) -> FitResult:
-    """Minimise with Minuit's Migrad; from other start values if the end is not valid. A last Newton step and errors follow.
+    """Minimise with Migrad, from other start values if the end is not valid; a last Newton step and errors follow.
 
     Args:
         likelihood: what to minimise; its model says start values, limits and which parameters are fixed.
@@ -2103,19 +2159,36 @@ def minimise(
     how = _Search(tolerance=tolerance, strategy=strategy, retries=retries, seed=seed)
     minuit, calls = (search or _migrad)(likelihood, model, free, places, full, how)
     at_limit = _at_limits(likelihood, minuit, free, places, full)
+    # Minuit's transformation of limits makes nonsense of errors there: the others' are of a fit with these fixed.
+    for name, limit in at_limit.items():
+        minuit.values[free.index(name)], minuit.fixed[free.index(name)] = limit, True
     if at_limit and len(at_limit) < len(free):
-        # Minuit's transformation of limits makes nonsense of errors there: the others' are those of a fit with these fixed.
-        for name in at_limit:
-            minuit.fixed[free.index(name)] = True
         minuit.migrad()
     polished = _polished(likelihood, minuit, free, places, full) if hesse else None
     if polished is not None and polished.distance > FAR and not polished.undetermined:
         minuit.strategy = 2
         minuit.migrad()
         polished = _polished(likelihood, minuit, free, places, full)
-    if minos and minuit.valid:
-        minuit.minos(*[minuit.parameters[free.index(name)] for name in minos if name in free and name not in at_limit])
-    return _result(likelihood, minuit, free, places, full, calls, at_limit, polished)
+    result = _result(likelihood, minuit, free, places, full, calls, tuple(at_limit), polished)
+    chosen = [name for name in minos if result.errors.get(name)]
+    return dataclasses.replace(result, minos=_minos(minuit, result, chosen)) if chosen and result.valid else result
+
+
+def _minos(minuit: Any, result: FitResult, chosen: Sequence[str]) -> dict[str, tuple[float, float]]:
+    """Return asymmetric errors of some parameters, where they can be found; parameters without an error are held."""
+    for i, name in enumerate(result.free):
+        minuit.fixed[i] = not result.errors[name]
+    minuit.migrad()
+    if not minuit.valid:
+        return {}
+    minuit.minos(*[result.free.index(name) for name in chosen])
+    found = {}
+    for one in minuit.merrors.values():
+        name = result.free[one.number]
+        shift = minuit.values[one.number] - result.values[name]
+        if one.is_valid:
+            found[name] = (one.lower + shift, one.upper + shift)
+    return found
 
 
 def _migrad(
@@ -2147,18 +2220,18 @@ def _migrad(
 
 def _at_limits(
     likelihood: Likelihood, minuit: Any, free: Sequence[str], places: Sequence[int], full: np.ndarray
-) -> tuple[str, ...]:
-    """Return parameters at a limit that they would like to cross."""
+) -> dict[str, float]:
+    """Return parameters that are at a limit which they would like to cross, and that limit."""
     full[places] = list(minuit.values)
     slopes = likelihood.gradient(full.tolist())
-    found = []
+    found = {}
     for place, name in zip(places, free, strict=True):
         one = likelihood.model.parameters[name]
         width = 1.0 if one.low is None or one.high is None else one.high - one.low
         for limit, sign in ((one.low, 1), (one.high, -1)):
             if limit is not None and abs(full[place] - limit) < 1e-3 * width and sign * slopes[place] > 0:
-                found.append(name)
-    return tuple(found)
+                found[name] = limit
+    return found
 
 
 def _minuit(
@@ -2224,35 +2297,24 @@ class _Errors:
 
 def _polished(
     likelihood: Likelihood, minuit: Any, free: Sequence[str], places: Sequence[int], full: np.ndarray
-) -> _Errors | None:
+) -> _Errors:
     """Take a last step to the minimum with exact second derivatives, and return their inverse.
 
     The second derivatives are differences of analytic gradients over hundredths of the parameters' errors. Minuit's own
-    are of a function transformed for limits, and go wrong where a parameter hardly matters. Parameters that the data do
-    not determine are left out one by one until the matrix is that of a minimum; None if nothing remains.
+    are of a function transformed for limits, and go wrong where a parameter hardly matters.
     """
-    loose = [i for i, fixed in enumerate(minuit.fixed) if not fixed]
+    moving = [i for i, fixed in enumerate(minuit.fixed) if not fixed]
     full[places] = list(minuit.values)
     values, bounds = np.array(minuit.values), list(minuit.limits)
-    curvature = _curvatures(likelihood, full, places, loose, values, bounds, 0.01 * np.array(minuit.errors))
-    undetermined = [free[i] for i in loose if not _felt(likelihood, full, places, i, values, bounds, curvature[i, i])]
-    loose = [i for i in loose if free[i] not in undetermined]
-    while loose:
-        part = curvature[np.ix_(loose, loose)]
-        diagonal = np.diag(part)
-        widths = np.array([high - low for low, high in bounds])[loose]
-        weak = ~np.isfinite(part).all(axis=1) | ~(diagonal > np.where(np.isfinite(widths), 1e-2 / widths**2, 0))
-        if not weak.any():
-            scale = np.sqrt(np.outer(diagonal, diagonal))
-            lowest, vectors = np.linalg.eigh(part / scale)
-            if lowest[0] > 1e-11:
-                break
-            weak = np.arange(len(loose)) == np.argmax(np.abs(vectors[:, 0]))
-        undetermined += [free[i] for i, bad in zip(loose, weak, strict=True) if bad]
-        loose = [i for i, bad in zip(loose, weak, strict=True) if not bad]
+    curvature = _curvatures(likelihood, full, places, moving, values, bounds, 0.01 * np.array(minuit.errors))
+    said = likelihood.information(full.tolist())[list(places)]
+    widths = np.array([high - low for low, high in bounds])
+    loose = _determined(curvature, said, widths, moving)
+    undetermined = tuple(free[i] for i in moving if i not in loose)
+    covariance = np.zeros((len(places), len(places)))
     if not loose:
-        return None
-    small = np.linalg.inv(part / scale) / scale
+        return _Errors(covariance=covariance, distance=0.0, undetermined=undetermined)
+    small = _inverse(curvature[np.ix_(loose, loose)])
     spots = [places[i] for i in loose]
     slopes = likelihood.gradient(full.tolist())[spots]
     ends = values[loose] - small @ slopes
@@ -2266,36 +2328,40 @@ def _polished(
         slopes = likelihood.gradient(full.tolist())[spots]
         distance = 0.5 * float(slopes @ small @ slopes)
     full[places] = list(minuit.values)
-    covariance = np.zeros((len(places), len(places)))
     covariance[np.ix_(loose, loose)] = small
-    return _Errors(covariance=covariance, distance=distance, undetermined=tuple(undetermined))
+    return _Errors(covariance=covariance, distance=distance, undetermined=undetermined)
 
 
-def _felt(
-    likelihood: Likelihood,
-    full: np.ndarray,
-    places: Sequence[int],
-    i: int,
-    values: np.ndarray,
-    bounds: Sequence[tuple[float, float]],
-    curvature: float,
-) -> bool:
-    """Tell whether the likelihood changes over two errors at least a tenth as much as its curvature says.
+def _determined(curvature: np.ndarray, said: np.ndarray, widths: np.ndarray, moving: Sequence[int]) -> list[int]:
+    """Return the places of parameters that the data determine.
 
-    Where a tail begins behind the last event, the curvature is that of a kink, and says nothing.
+    Others are left out, until the matrix is that of a minimum: those that no event feels, those whose error would
+    be wider than the limits even if all others were known, and one by one those that others can stand for.
+
+    Args:
+        curvature: second derivatives, shape (k, k).
+        said: what the events themselves say about each parameter, see `Likelihood.information`, shape (k,).
+        widths: of the allowed ranges, shape (k,), infinite without limits.
+        moving: places of the parameters that are not held.
     """
-    if not curvature > 0:
-        return True
-    width = 2 / math.sqrt(curvature)
-    rises = []
-    before = likelihood(full.tolist())
-    for end in (max(values[i] - width, bounds[i][0]), min(values[i] + width, bounds[i][1])):
-        full[places[i]] = end
-        share = abs(end - values[i]) / width
-        if share > 0.1:
-            rises.append((likelihood(full.tolist()) - before) / (2 * share**2))
-    full[places[i]] = values[i]
-    return not rises or max(rises) > 0.1
+    diagonal = np.diag(curvature)
+    good = np.isfinite(diagonal) & (diagonal > 1 / widths**2) & (said >= FELT * diagonal)
+    loose = [i for i in moving if good[i]]
+    loose = [i for i in loose if np.isfinite(curvature[i, loose]).all()]
+    while loose:
+        part = curvature[np.ix_(loose, loose)]
+        scale = np.sqrt(np.diag(part))
+        lowest, vectors = np.linalg.eigh(part / np.outer(scale, scale))
+        if lowest[0] > 1e-11:
+            break
+        del loose[int(np.argmax(np.abs(vectors[:, 0])))]
+    return loose
+
+
+def _inverse(matrix: np.ndarray) -> np.ndarray:
+    """Return the inverse of a positive matrix whose rows may have very different sizes."""
+    scale = np.sqrt(np.outer(np.diag(matrix), np.diag(matrix)))
+    return np.asarray(np.linalg.inv(matrix / scale) / scale)
 
 
 def _curvatures(
@@ -2333,6 +2399,8 @@ def _curvature(
     for i in loose:
         ends = [max(values[i] - steps[i], bounds[i][0]), min(values[i] + steps[i], bounds[i][1])]
         slopes = []
+        if not ends[1] > ends[0]:
+            continue
         for end in ends:
             full[places] = values
             full[places[i]] = end
@@ -2359,7 +2427,9 @@ def _result(
         small, distance, accurate = polished.covariance, polished.distance, not polished.undetermined
     else:
         distance, accurate = float(minuit.fmin.edm), False
-        small = np.zeros((len(free), len(free))) if minuit.covariance is None else np.asarray(minuit.covariance)
+        small = np.zeros((len(free), len(free))) if minuit.covariance is None else np.array(minuit.covariance)
+        held = [free.index(name) for name in at_limit]
+        small[held, :] = small[:, held] = 0
     full[places] = list(minuit.values)
     if likelihood.weighted and small.any():
         small = likelihood.corrected(full.tolist(), small, places)
@@ -2375,7 +2445,6 @@ def _result(
         valid=bool(minuit.valid) and fmin < 0.1 * IMPOSSIBLE, accurate=accurate, calls=calls + minuit.nfcn,
         at_limit=at_limit,
         undetermined=polished.undetermined if polished else (),
-        minos={free[one.number]: (one.lower, one.upper) for one in minuit.merrors.values() if one.is_valid},
     )  # fmt: skip
 
 
@@ -2383,7 +2452,8 @@ def _nothing_free(likelihood: Likelihood, full: np.ndarray) -> FitResult:
     values = dict(zip(likelihood.names, full.tolist(), strict=True))
     return FitResult(
         names=likelihood.names, free=(), values=values, errors=dict.fromkeys(values, 0.0),
-        covariance=np.zeros((len(full), len(full))), fmin=likelihood(full.tolist()), edm=0.0, valid=True, accurate=True, calls=1,
+        covariance=np.zeros((len(full), len(full))), fmin=likelihood(full.tolist()),
+        edm=0.0, valid=True, accurate=True, calls=1,
     )  # fmt: skip
 
 
@@ -2394,9 +2464,9 @@ def _nothing_free(likelihood: Likelihood, full: np.ndarray) -> FitResult:
 #
 # Written are distributions of the standard that ROOT imports too: `crystalball_doublesided_dist`, `gaussian_dist`,
 # `exponential_dist` (exp(-c x); our `lam` = -c by a `generic_function`), `chebychev_dist`, `bernstein_poly_dist`,
-# `histogram_dist`, `generic_dist` with an expression for the rest, and an extended `mixture_dist` per category. Yields that
-# are products are `product` functions, constraints `aux_distributions` of the likelihood. Nothing is pickled and no text is
-# executed: what the standard has no words for (which of our shapes an expression is) stands under `misc`.
+# `histogram_dist`, `generic_dist` with an expression for the rest, and an extended `mixture_dist` per category. Yields
+# that are products are `product` functions, constraints `aux_distributions` of the likelihood. Nothing is pickled and
+# no text is executed: what the standard has no words for (which of our shapes an expression is) stands under `misc`.
 #
 
 from collections.abc import Mapping
@@ -2425,7 +2495,7 @@ def write_hs3(model: Model) -> dict[str, Any]:
         names = [f"{category.name}_{part.name}" for part in category.components]
         mixture = {"name": category.name, "type": "mixture_dist", "summands": names, "coefficients": coefficients}
         distributions.append({**mixture, "extended": True})
-    for name, (mean, width) in model.constraints.items():
+    for name, (_, width) in model.constraints.items():
         gauss = {
             "name": f"constraint_{name}",
             "type": "gaussian_dist",
@@ -2476,7 +2546,10 @@ def _misc(model: Model) -> dict[str, Any]:
             {
                 "name": one.name, "observable": one.observable, "range": [one.low, one.high],
                 "components": [
-                    {"name": part.name, "shape": part.shape, "parameters": list(part.arguments), "factors": list(part.factors)}
+                    {
+                        "name": part.name, "shape": part.shape,
+                        "parameters": list(part.arguments), "factors": list(part.factors),
+                    }
                     for part in one.components
                 ],
             }
@@ -2608,7 +2681,7 @@ def asimov(model: Model, values: Mapping[str, float] | None = None, *, edges: Ma
     Args:
         model: what to expect.
         values: of parameters, where they are not the model's own.
-        edges: {category: edges} of binned fits; without, 2000 bins, so fine that a binned fit is as good as an unbinned.
+        edges: {category: edges} of binned fits; without, 2000 bins, so fine that a binned fit is as good as unbinned.
     """
     result = {}
     for one in model.categories:
@@ -3056,16 +3129,19 @@ SETTINGS: dict[str, Any] = {
 }  # fmt: skip
 """What a reader may be told, beside the model: column names, a tree or histogram, and how categories are told apart."""
 OBSERVABLE_KEYS = ("quantity", "observable", "name")
+NAMELESS = ("", "xaxis", "axis_0")
+"""What an axis is called if it was given no name."""
 
 
 def read_data(paths: Sequence[str], settings: Mapping[str, Any], model: Model) -> Data:
     """Return the events or counts of each category of a model.
 
     Args:
-        paths: one file for all, or one per category in their order. Tables are unbinned unless `binning` says otherwise,
-            histograms (UHI JSON, a ROOT TH1, or JSON with `bin_edges` and `counts`) are binned.
-        settings: see `SETTINGS`; keys may be missing. `column` is the observable's, if it is not called as in the model;
-            `categories` {category: value, or list of values, of the column `category`}; `binning` {category: edges}.
+        paths: one file for all, or one per category in their order. Tables are unbinned unless `binning` says
+            otherwise, histograms (UHI JSON, a ROOT TH1, or JSON with `bin_edges` and `counts`) are binned.
+        settings: see `SETTINGS`; keys may be missing. `column` is the observable's, if it is not called as in the
+            model; `categories` {category: value, or list of values, of the column `category`}; `binning`
+            {category: edges}.
         model: its categories and their ranges.
 
     Raises:
@@ -3075,7 +3151,10 @@ def read_data(paths: Sequence[str], settings: Mapping[str, Any], model: Model) -
     paths = existing(paths)
     names = [one.name for one in model.categories]
     if len(paths) not in (1, len(names)):
-        raise WrongInput(f"{len(paths)} files for {len(names)} categories: one file, or one for each, is wanted")
+        raise WrongInput(
+            f"{len(paths)} files for {len(names)} categories: one file, or one for each, is wanted "
+            "(phys/uproot/skim makes one of several)"
+        )
     result: dict[str, Events | Counts] = {}
     for number, one in enumerate(model.categories):
         path = paths[number if len(paths) > 1 else 0]
@@ -3087,7 +3166,7 @@ def read_data(paths: Sequence[str], settings: Mapping[str, Any], model: Model) -
         column = chosen["column"] or one.observable
         events = _read_events(path, column, chosen, one.name, one.low, one.high)
         binning = (chosen["binning"] or {}).get(one.name)
-        result[one.name] = events if binning is None else make_counts(events, binning)
+        result[one.name] = events if binning is None else _not_negative(make_counts(events, binning), path)
     return result
 
 
@@ -3110,14 +3189,37 @@ def is_histogram(path: str, histogram: Any = None) -> bool:
 
 
 def read_counts(path: str, settings: Mapping[str, Any], category: str = "") -> Counts:
-    """Return a histogram with all its bins: a spectrum's `counts`, or a UHI or ROOT histogram (one process, nominal)."""
-    if Path(path).suffix == ".json":
-        try:
-            document = json.loads(Path(path).read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise WrongInput(f"{path}: no JSON: {error}") from error
-        if isinstance(document, dict) and "counts" in document:
-            return _plain(document, path, "counts")
+    """Return a histogram with all bins: `counts` of a spectrum, or a UHI or ROOT histogram (one process, nominal)."""
+    document = _plain_spectrum(path)
+    if document is not None:
+        return _plain(document, path, "counts")
+    one = _spectrum(path, settings, category)
+    return _checked(one.edges, one.values, one.variances, path)
+
+
+def read_axis(path: str, settings: Mapping[str, Any], category: str = "") -> tuple[str, str]:
+    """Return what a histogram calls its observable and the unit; empty where it does not say."""
+    document = _plain_spectrum(path)
+    if document is not None:
+        names = [document.get(key) for key in OBSERVABLE_KEYS]
+        name = next((one for one in names if isinstance(one, str)), "")
+        return name, str(document.get("unit") or "")
+    one = _spectrum(path, settings, category)
+    return "" if one.observable in NAMELESS else one.observable, one.unit
+
+
+def _plain_spectrum(path: str) -> dict[str, Any] | None:
+    """Return a JSON document with `counts`; None for other kinds of histograms."""
+    if Path(path).suffix != ".json":
+        return None
+    try:
+        document = json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise WrongInput(f"{path}: no JSON: {error}") from error
+    return document if isinstance(document, dict) and "counts" in document else None
+
+
+def _spectrum(path: str, settings: Mapping[str, Any], category: str) -> Spectrum:
     name = settings.get("histogram")
     name = name.get(category) if isinstance(name, Mapping) else name
     found = read_histograms(path, [name] if name else ())
@@ -3125,9 +3227,7 @@ def read_counts(path: str, settings: Mapping[str, Any], category: str = "") -> C
         found = {category: found[category]}
     if len(found) > 1:
         raise WrongInput(f"{path}: which histogram? params: histogram: one of {', '.join(found)}")
-    one = spectrum(next(iter(found.values())), process=settings.get("process"))
-    plain = np.array_equal(one.values, one.variances)
-    return _checked(Counts(edges=one.edges, counts=one.values, variances=None if plain else one.variances), path)
+    return spectrum(next(iter(found.values())), process=settings.get("process"))
 
 
 def read_template(document_path: str, key: str = "expected_counts") -> Counts | None:
@@ -3136,7 +3236,8 @@ def read_template(document_path: str, key: str = "expected_counts") -> Counts | 
     signal = document.get("signal") if isinstance(document, dict) else None
     if not isinstance(signal, dict) or key not in signal:
         return None
-    return _plain({**document, key: signal[key], "variances": None}, f"{document_path}: signal", key)  # type: ignore[dict-item]
+    merged: dict[str, Any] = {**document, key: signal[key], "variances": None}
+    return _plain(merged, f"{document_path}: signal", key)
 
 
 def _plain(document: Mapping[str, Any], path: str, key: str) -> Counts:
@@ -3149,14 +3250,30 @@ def _plain(document: Mapping[str, Any], path: str, key: str) -> Counts:
         raise WrongInput(f"{path}: bin_edges and {key}: lists of numbers are wanted") from error
     if edges.ndim != 1 or edges.shape != (len(counts) + 1,) or not (np.diff(edges) > 0).all():
         raise WrongInput(f"{path}: {len(counts)} {key} need {len(counts) + 1} ascending bin_edges")
-    same = variances is None or np.array_equal(variances, counts)
-    return _checked(Counts(edges=edges, counts=counts, variances=None if same else variances), path)
+    return _checked(edges, counts, counts if variances is None else variances, path)
 
 
-def _checked(counts: Counts, path: str) -> Counts:
-    finite = np.isfinite(counts.counts)
-    if not finite.all():
-        raise WrongInput(f"{path}: bin {int(np.argmin(finite)) + 1} is {counts.counts[~finite][0]}")
+def _checked(edges: np.ndarray, counts: np.ndarray, variances: np.ndarray, path: str) -> Counts:
+    if counts.shape != variances.shape:
+        raise WrongInput(f"{path}: {len(counts)} counts, but {len(variances)} variances")
+    for what, contents in (("is", counts), ("has the variance", variances)):
+        finite = np.isfinite(contents)
+        if not finite.all():
+            raise WrongInput(f"{path}: bin {int(np.argmin(finite)) + 1} {what} {contents[~finite][0]}")
+    if np.allclose(counts, variances, rtol=1e-9, atol=1e-9):
+        return Counts(edges=edges, counts=counts)
+    if (variances < 0).any():
+        raise WrongInput(f"{path}: bin {int(np.argmin(variances)) + 1} has the variance {variances.min():g}")
+    return Counts(edges=edges, counts=counts, variances=variances)
+
+
+def _not_negative(counts: Counts, path: str) -> Counts:
+    if (counts.counts < 0).any():
+        place = int(np.argmin(counts.counts))
+        low, high = counts.edges[place : place + 2]
+        raise WrongInput(
+            f"{path}: the bin from {low:g} to {high:g} has {counts.counts[place]:g} events: use wider bins"
+        )
     return counts
 
 
@@ -3175,12 +3292,7 @@ def in_range(counts: Counts, low: float, high: float, path: str) -> Counts:
     chosen = Counts(edges=edges, counts=counts.counts[part], variances=variances)
     if not chosen.total > 0:
         raise WrongInput(f"{path}: no events between {low:g} and {high:g}")
-    if (chosen.counts < 0).any():
-        place = int(np.argmin(chosen.counts))
-        raise WrongInput(
-            f"{path}: the bin from {edges[place]:g} to {edges[place + 1]:g} has {chosen.counts[place]:g} events"
-        )
-    return chosen
+    return _not_negative(chosen, path)
 
 
 def category_values(path: str, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -3250,9 +3362,8 @@ def _tell(name: str, column: str, x: np.ndarray, events: Events, low: float, hig
         if not math.isfinite(events.total) or events.total <= 0:
             raise WrongInput(f"{name}: the weights sum up to {events.total:g}: there is nothing to fit")
         if negative.any():
-            print(
-                f"Warning: {name}: {int(negative.sum()):,} weights are negative, {100 * lost / events.total:.2g} % of the sum"
-            )
+            share = 100 * lost / events.total
+            print(f"Warning: {name}: {int(negative.sum()):,} weights are negative, {share:.2g} % of the sum")
 
 
 # --- end of common ---
@@ -3292,12 +3403,13 @@ class FitProblem:
         if binned and len(binned) != len(data):
             raise WrongInput("the data of some categories are binned, of others not: that cannot be tested")
         self._drawn: tuple[Best, dict[str, tuple[np.ndarray, np.ndarray]]] | None = None
-        self.weighted = any(_weighted(one) for one in data.values())
+        self.weighted = any(one.weighted for one in data.values())
 
     def best(self, data: Measured, poi: float | None = None, *, near: Best | None = None) -> Best:
         """Minimise with Minuit and the analytic gradient."""
         constraints = {name: (data.means[name], width) for name, (_, width) in self.model.constraints.items()}
-        likelihood = Likelihood(dataclasses.replace(self.model, constraints=constraints), data.data)
+        model = dataclasses.replace(self.model, constraints=constraints)
+        likelihood = Likelihood(model, data.data, effective=False)
         start = {} if near is None else {name: near.parameters[name] for name in self.model.free if name != self.poi}
         fixed = {} if poi is None else {self.poi: poi}
         hesse = poi is None and near is None
@@ -3341,12 +3453,6 @@ class FitProblem:
 
     def _means(self, hypothesis: Best) -> dict[str, float]:
         return {name: float(hypothesis.parameters[name]) for name in self.model.constraints}
-
-
-def _weighted(data: Events | Counts) -> bool:
-    if isinstance(data, Events):
-        return data.weights is not None
-    return data.variances is not None and not np.allclose(data.variances, data.counts)
 
 
 def fit_problem(document: Mapping[str, Any], path: str, data_paths: Any, poi: str | None) -> FitProblem:
@@ -3689,10 +3795,12 @@ def check_numbers(params: Mapping[str, Any], ranges: Mapping[str, tuple[int, int
 # --- end of common ---
 
 WRAPPER = "phys/stats/significance"
+SIMULATION = "simulation"
+"""Value of `expected` that stands for the yield of the simulation."""
 CONVENTION = (
     "One-sided test of no signal. q0 = 2 ln(L(best) / L(0)), and 0 for a best fit at or below zero; asymptotically "
-    "z = sqrt(q0) and p0 is the upper tail of a normal distribution, so a deficit has z = 0 and p0 = 0.5. From toys p0 is "
-    "the fraction with q0 at least as large as observed (1 for a deficit), and z = 0 for p0 >= 0.5."
+    "z = sqrt(q0) and p0 is the upper tail of a normal distribution, so a deficit has z = 0 and p0 = 0.5. From toys p0 "
+    "is the fraction with q0 at least as large as observed (1 for a deficit), and z = 0 for p0 >= 0.5."
 )
 DEFAULTS: dict[str, Any] = {
     **PROBLEM_DEFAULTS,
@@ -3788,12 +3896,30 @@ def describe(kind: str, problem: Any, found: Discovery) -> dict[str, Any]:
     return document
 
 
+def simulated_yield(snakemake: Any, poi: str) -> float:
+    """Return how many events the simulation expects that the fit took the signal's shape from.
+
+    Raises:
+        WrongInput: the input is no fit of a yield (`n_signal`) with a simulation of it.
+    """
+    fits = {}
+    path = dict(snakemake.input.items()).get("fit")
+    if path is not None:
+        fits = json.loads(Path(str(path)).read_text(encoding="utf-8")).get("shape_fits") or {}
+    known = {f"n_{name}": fit["yield"] for name, fit in fits.items()}
+    if poi not in known:
+        there = ", ".join(known) or "none"
+        needed = f"needs input fit=... with a simulation of {poi!r}"
+        raise WrongInput(f"params: expected={SIMULATION!r} {needed}; there is one of: {there}")
+    return float(known[poi])
+
+
 def run(snakemake: Any, params: Mapping[str, Any]) -> None:
     """Test, and write the result and the plot."""
     kind, problem = problem_of(snakemake, params, nominal=True)
     outputs = dict(snakemake.output.items())
     plot = outputs.get("plot", snakemake.output[1] if len(snakemake.output) > 1 else None)
-    wanted = params["expected"]
+    wanted = simulated_yield(snakemake, problem.poi) if params["expected"] == SIMULATION else params["expected"]
     found = discovery(problem, 1.0 if wanted is None and kind != "fit" else wanted)
     document = describe(kind, problem, found)
     where = provenance(snakemake, WRAPPER, [*PACKAGES[kind], *(["matplotlib"] if plot else [])])
@@ -3825,9 +3951,11 @@ def main(snakemake: Any) -> None:
         params = parameters(snakemake, DEFAULTS)
         choice("method", params["method"], ["asymptotic", "toys"])
         check_numbers(params, {"n_toys": (10, None), "seed": (0, None)})
-        if params["expected"] is not None and not params["expected"] > 0:
+        wanted = params["expected"]
+        number = isinstance(wanted, int | float) and not isinstance(wanted, bool)
+        if wanted not in (None, SIMULATION) and not (number and wanted > 0):
             raise WrongInput(
-                f"params: expected={params['expected']} must be above 0: a value of the parameter of interest"
+                f"params: expected={wanted!r} must be {SIMULATION!r} or above 0: a value of the parameter of interest"
             )
         for name in dict(snakemake.output.items()):
             choice("output", name, ["significance", "plot"])

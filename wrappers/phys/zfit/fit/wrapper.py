@@ -1,4 +1,4 @@
-"""Fit spectra, binned or unbinned, with models such as `DSCB + exp`: signal shapes from simulation first, then the data."""
+"""Fit spectra, binned or unbinned, with models such as `DSCB + exp`; signal shapes come from simulation."""
 
 __author__ = "The snakemake-executor-plugin-llmagent developers"
 __copyright__ = "Copyright 2026, the snakemake-executor-plugin-llmagent developers"
@@ -16,6 +16,7 @@ if "snakemake" in globals():
 
 import contextlib
 import difflib
+import gc
 import hashlib
 import importlib.metadata
 import json
@@ -26,6 +27,9 @@ import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+# Importing packages makes many objects that stay: looking through them for garbage takes a tenth of a short job's time.
+gc.set_threshold(50_000, 20, 100)
 
 VERSION = "0.1.0"
 HASHED_BYTES = 64 * 1024 * 1024
@@ -69,6 +73,7 @@ def logged(snakemake: Any) -> Iterator[None]:
         for number, copy in enumerate(kept, start=1):
             os.dup2(copy, number)
             os.close(copy)
+        gc.freeze()  # the job is done: nothing is worth a last look for garbage
     if message:
         sys.stderr.write(message)
         raise SystemExit(1)
@@ -635,6 +640,9 @@ def new_figure(width: float, height: float) -> Any:
             "ytick.right": True,
             "xtick.minor.visible": True,
             "ytick.minor.visible": True,
+            # in the corner, the labels of both axes do not touch
+            "xtick.major.pad": 6,
+            "ytick.major.pad": 6,
             "mathtext.fontset": "dejavusans",
         }
     )
@@ -851,8 +859,8 @@ def _tail_bins(u: np.ndarray, side: int, alpha: float, n: float) -> tuple[np.nda
 # | `exppoly1` … `exppoly5` | exp(sum c_i z^i) | `c1 c2 …` |
 # | `template` | constant within each bin of a histogram | |
 #
-# z = (2 x - low - high) / (high - low) runs from -1 to 1. A polynomial's own normalisation is left to its yield, which makes
-# `poly3` the four-parameter cubic with free coefficients; Chebyshev's basis spans the same functions with weakly
+# z = (2 x - low - high) / (high - low) runs from -1 to 1. A polynomial's own normalisation is left to its yield, which
+# makes `poly3` the four-parameter cubic with free coefficients; Chebyshev's basis spans the same functions with weakly
 # correlated parameters, so binned and unbinned fits both use it.
 #
 
@@ -1040,7 +1048,9 @@ class Polynomial(PlainShape):
         return self._integrated(edges)[1:]
 
     def defaults(self) -> list[tuple[float, float | None, float | None]]:
-        one = (1.0, 0.0, 100.0) if self.bernstein else (0.0, -5.0, 5.0)
+        # A function that is nowhere negative has no Chebyshev coefficient beyond 2, and up to there the integral is
+        # positive.
+        one = (1.0, 0.0, 100.0) if self.bernstein else (0.0, -2.0, 2.0)
         return [one] * len(self.parameters)
 
 
@@ -1154,12 +1164,13 @@ class Template(PlainShape):
 # - `name`: of the component. Without one, the only peak (or template) is `signal`, the only smooth shape `background`.
 # - `factor *`: a number or parameter; their product is the expected number of events. Without one it is the free
 #   parameter `n_<component>`. Before a template with a factor comes its own content too: `mu * template`.
-# - arguments: `mu=125` is fixed, `mu=125?` free from this start value, `mu=?` free (as without), `mu=m_h` is the parameter
-#   `m_h`. The observable may stand first. A template's first argument names its histogram (else: the component's name).
+# - arguments: `mu=125` is fixed, `mu=125?` free from this start value, `mu=?` free (as without), `mu=m_h` is the
+#   parameter `m_h`. The observable may stand first. A template's first argument names its histogram (else: the
+#   component's name).
 #
 # Names that stand in a description belong to the whole model: used twice, they mean one parameter. The names that are
-# implied (`mu`, `n_signal`) get the component's name in front where two parameters would have the same, and the category's
-# behind if there are several categories and the name is not among those called shared.
+# implied (`mu`, `n_signal`) get the component's name in front where two parameters would have the same, and the
+# category's behind if there are several categories and the name is not among those called shared.
 #
 
 import dataclasses
@@ -1179,7 +1190,8 @@ ARGUMENT_ALIASES = {
 }  # fmt: skip
 NAME = re.compile(r"[A-Za-z_]\w*")
 TERM = re.compile(
-    r"(?:(?P<name>[^=*()]+?)\s*=)?\s*(?P<factors>(?:[^*()=]+\*)*)\s*(?P<shape>[^*()=]+?)\s*(?:\((?P<arguments>[^()]*)\))?"
+    r"(?:(?P<name>[^=*()]+?)\s*=)?\s*(?P<factors>(?:[^*()=]+\*)*)\s*"
+    r"(?P<shape>[^*()=]+?)\s*(?:\((?P<arguments>[^()]*)\))?"
 )
 
 
@@ -1261,21 +1273,14 @@ class Model:
         """Return the category of that name."""
         return next(one for one in self.categories if one.name == name)
 
-    def changed(
-        self,
-        values: Mapping[str, float],
-        *,
-        fixed: Iterable[str] = (),
-        released: Iterable[str] = (),
-        given: bool = True,
-    ) -> "Model":
-        """Return the model with other values; parameters named in `fixed` stay at theirs, `released` are free.
+    def changed(self, values: Mapping[str, float], *, fixed: Iterable[str] = (), given: bool = True) -> "Model":
+        """Return the model with other values; parameters named in `fixed` stay at theirs.
 
         Raises:
             WrongInput: for a name that is no parameter.
         """
-        fixed, released = set(fixed), set(released)
-        for name in {*values, *fixed, *released}:
+        fixed = set(fixed)
+        for name in {*values, *fixed}:
             if name not in self.parameters:
                 raise WrongInput(f"the model has no parameter {name!r}. {near(name, self.parameters)}")
         parameters = {
@@ -1283,7 +1288,7 @@ class Model:
                 one,
                 value=float(values.get(name, one.value)),
                 given=one.given or (given and name in values),
-                fixed=(one.fixed or name in fixed) and name not in released,
+                fixed=one.fixed or name in fixed,
             )
             for name, one in self.parameters.items()
         }
@@ -1350,11 +1355,19 @@ def parse_model(
     for name in parameters or {}:
         if name not in known:
             raise WrongInput(f"params: parameters: the model has no parameter {name!r}. {near(name, known)}")
+    for name in bounds:
+        if known[name].fixed:
+            raise WrongInput(f"params: constraints: {name} is fixed: leave it free, or leave the constraint out")
     return Model(categories=tuple(categories), parameters=known, constraints=bounds)
 
 
-def _terms(text: str, observable: str) -> list[_Term]:
-    """Take a description apart; components get their names."""
+def check_description(text: str) -> None:
+    """Raise `WrongInput` for a description that cannot be understood, whatever the data are."""
+    _terms(text, None)
+
+
+def _terms(text: str, observable: str | None) -> list[_Term]:
+    """Take a description apart; components get their names. Without an observable, any may stand in it."""
     found = []
     for part in re.split(r"(?<![\d.][eE])\+(?![^()]*\))", text):
         match = TERM.fullmatch(part.strip())
@@ -1381,7 +1394,7 @@ def _factor(word: str) -> str | float:
         raise WrongInput(f"params: model: {word!r} is neither a number nor a parameter's name") from None
 
 
-def _arguments(text: str, shape: str, observable: str) -> tuple[dict[str, str], str | None]:
+def _arguments(text: str, shape: str, observable: str | None) -> tuple[dict[str, str], str | None]:
     """Return {parameter: value as written}, and the name of a template's histogram."""
     allowed = make_shape(shape, 1.0, 2.0, (np.array([1.0, 2.0]), np.array([1.0]))).parameters
     found: dict[str, str] = {}
@@ -1391,7 +1404,7 @@ def _arguments(text: str, shape: str, observable: str) -> tuple[dict[str, str], 
         if not equals:
             if shape == "template" and key != observable:
                 template = key
-            elif key != observable:
+            elif observable is not None and key != observable:
                 raise WrongInput(
                     f"params: model: {shape}({key}): the observable is {observable!r}. {near(key, [observable])}"
                 )
@@ -1478,11 +1491,19 @@ def _component(
         if written != "?" and name != written:
             start = float(written.removesuffix("?"))
             parameter = _at(parameter, start, fixed=not written.endswith("?"))
-        earlier = known.setdefault(name, parameter)
-        if earlier.low is None and earlier.high is None:
-            known[name] = parameter
+        known[name] = _merged(known[name], parameter) if name in known else parameter
         arguments.append(name)
     return Component(name=term.name, shape=term.shape, arguments=tuple(arguments), factors=factors, template=template)
+
+
+def _merged(earlier: Parameter, later: Parameter) -> Parameter:
+    """Return what two places of a description say together about one parameter."""
+    if earlier.given and later.given and (earlier.value, earlier.fixed) != (later.value, later.fixed):
+        said = [f"{one.value:g}{'' if one.fixed else '?'}" for one in (earlier, later)]
+        raise WrongInput(f"params: model: {later.name} is one parameter, but {said[0]} here and {said[1]} there")
+    if earlier.given:
+        return earlier
+    return later if later.given or (earlier.low is None and earlier.high is None) else earlier
 
 
 def _arrays(template: tuple[Sequence[float], Sequence[float]]) -> tuple[np.ndarray, np.ndarray]:
@@ -1552,9 +1573,10 @@ def _adjusted(
 # --- common: likelihood (kept by wrappers/embed.py; edit wrappers/common/likelihood.py) ---
 # Extended likelihoods of models, binned and unbinned, with analytic gradients.
 #
-# Unbinned, for events i with weights w: sum of expected events - sum of w_i log(density at x_i), the density being that of
-# expected events per unit of x. Binned: half the likelihood-ratio chi2 of Baker and Cousins (NIM 221 (1984) 437), the
-# integrals over bins exact; counts with variances are scaled to their effective numbers (Bohm and Zech, NIM A 748 (2014) 1).
+# Unbinned, for events i with weights w: sum of expected events - sum of w_i log(density at x_i), the density being
+# that of expected events per unit of x. Binned: half the likelihood-ratio chi2 of Baker and Cousins (NIM 221 (1984)
+# 437), the integrals over bins exact. Weighted events and counts with variances are scaled to their effective number,
+# all by the same factor: one for each bin (Bohm and Zech, NIM A 748 (2014) 1) biases fits where bins have few events.
 #
 
 import math
@@ -1582,6 +1604,16 @@ class Events:
         """Sum of weights."""
         return float(len(self.x) if self.weights is None else self.weights.sum())
 
+    @property
+    def weighted(self) -> bool:
+        """Whether the number of events varies otherwise than as a Poisson number."""
+        return self.weights is not None
+
+    @property
+    def effective(self) -> float:
+        """The effective number of events, (sum of w)^2 / sum of w^2."""
+        return self.total if self.weights is None else self.total**2 / float((self.weights**2).sum())
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Counts:
@@ -1595,6 +1627,16 @@ class Counts:
     def total(self) -> float:
         """Sum of the counts."""
         return float(self.counts.sum())
+
+    @property
+    def weighted(self) -> bool:
+        """Whether the counts vary otherwise than as Poisson numbers."""
+        return self.variances is not None
+
+    @property
+    def effective(self) -> float:
+        """The effective number of events."""
+        return self.total if self.variances is None else self.total**2 / float(self.variances.sum())
 
 
 Data = Mapping[str, Events | Counts]
@@ -1670,7 +1712,7 @@ class _Piece:
         return np.log(np.maximum(bins, 1e-300)) if self.logs else bins
 
     def pulled(self, pull: np.ndarray) -> np.ndarray:
-        """Sum over events or bins of `pull` times the derivatives of the result by the shape's parameters, shape (k,)."""
+        """Sum over events or bins of `pull` times the result's derivatives by the shape's parameters, shape (k,)."""
         assert self._values is not None
         if not isinstance(self.data, Events):
             return np.asarray(self.slopes() @ pull)
@@ -1695,39 +1737,41 @@ class _Piece:
 class _CategoryTerm:
     """The part of a negative log-likelihood that one category has."""
 
-    def __init__(self, category: Category, data: Events | Counts, names: Sequence[str], extended: bool) -> None:
+    def __init__(
+        self, category: Category, data: Events | Counts, names: Sequence[str], *, extended: bool, effective: bool
+    ) -> None:
         self.pieces = [_Piece(one, category, data, names, logs=not extended) for one in category.components]
         self.data, self.extended = data, extended
         if not extended and len(self.pieces) > 1:
             raise ValueError("only a single component can be fitted without its yield")
+        self.scale = data.effective / data.total if effective and data.weighted else 1.0
         if isinstance(data, Events):
             self.weights: np.ndarray | None = data.weights
-            self.scale: Any = 1.0
             self.floor = FLOOR * max(data.total, 1.0) / (category.high - category.low)
         else:
-            self.weights, self.scale = data.counts, _scale(data)
+            self.weights = data.counts
             self.floor = FLOOR * max(data.total, 1.0) / len(data.counts)
             safe = np.where(data.counts > 0, data.counts, 1.0)
-            self.saturated = float((self.scale * (data.counts * np.log(safe) - data.counts)).sum())
+            self.saturated = self.scale * float((data.counts * np.log(safe) - data.counts).sum())
 
     def value(self, values: Sequence[float]) -> float:
         """Negative log-likelihood."""
-        if not all([piece.update(values) for piece in self.pieces]):
+        if not all(piece.update(values) for piece in self.pieces):
             return IMPOSSIBLE
         if not self.extended:
             logs = self.pieces[0].result
-            result = -float(logs.sum() if self.weights is None else (self.scale * self.weights) @ logs)
+            result = -self.scale * float(logs.sum() if self.weights is None else self.weights @ logs)
             return result if math.isfinite(result) else IMPOSSIBLE
         expected = sum(piece.events(values) * piece.result for piece in self.pieces)
         logs, _ = self._logs(expected)
         if isinstance(self.data, Events):
             seen = logs.sum() if self.weights is None else self.weights @ logs
-            return float(sum(piece.events(values) for piece in self.pieces) - seen)
-        return float((self.scale * (expected - self.data.counts * logs)).sum()) + self.saturated
+            return float(self.scale * (sum(piece.events(values) for piece in self.pieces) - seen))
+        return self.scale * float((expected - self.data.counts * logs).sum()) + self.saturated
 
     def add_gradient(self, values: Sequence[float], result: np.ndarray) -> None:
         """Add the derivatives by all parameters to `result`."""
-        if not all([piece.update(values) for piece in self.pieces]):
+        if not all(piece.update(values) for piece in self.pieces):
             return
         unbinned = isinstance(self.data, Events)
         if not self.extended:
@@ -1738,22 +1782,24 @@ class _CategoryTerm:
         expected = sum(piece.events(values) * piece.result for piece in self.pieces)
         inverse = self._logs(expected)[1]
         seen = inverse if self.weights is None else self.weights * inverse
-        pull = -seen if unbinned else self.scale * (1 - seen)
+        pull = self.scale * (-seen if unbinned else 1 - seen)
         for piece in self.pieces:
             events = piece.events(values)
-            by_events = float(pull @ piece.result) + (1.0 if unbinned else 0.0)
+            by_events = float(pull @ piece.result) + (self.scale if unbinned else 0.0)
             for place, slope in piece.event_slopes(values):
                 result[place] += slope * by_events
             if events and piece.places:
                 np.add.at(result, piece.places, events * piece.pulled(pull))
 
     def scores(self, values: Sequence[float], number: int) -> np.ndarray:
-        """Return w_i times the derivatives of log(density at x_i) by all parameters, shape (number, n)."""
-        assert isinstance(self.data, Events) and self.data.weights is not None
+        """Return how each event or bin makes the derivatives by all parameters vary, shape (number, n).
+
+        For an event that is what it adds to them, but for the sign; for a bin, the spread of its content times that.
+        """
         for piece in self.pieces:
             piece.update(values)
-        result = np.zeros((number, len(self.data.x)))
-        inverse = np.ones(len(self.data.x))
+        result = np.zeros((number, len(self.pieces[0].result)))
+        inverse = np.ones(result.shape[1])
         if self.extended:
             inverse = self._logs(sum(piece.events(values) * piece.result for piece in self.pieces))[1]
         for piece in self.pieces:
@@ -1762,10 +1808,13 @@ class _CategoryTerm:
                 result[place] += amount * slopes * inverse
             for place, slope in piece.event_slopes(values) if self.extended else ():
                 result[place] += slope * piece.result * inverse
-        return result * self.data.weights
+        if isinstance(self.data, Counts):
+            spread = np.sqrt(self.data.counts if self.data.variances is None else self.data.variances)
+            return np.asarray(result * (self.scale * spread))
+        return result if self.weights is None else result * (self.scale * self.weights)
 
     def _logs(self, expected: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Return the logarithm and its derivative, both continued below a floor so that no step of a fit is undefined."""
+        """Return the logarithm and its derivative, both continued below a floor: no step of a fit is undefined."""
         if expected.size == 0 or expected.min() > self.floor:
             return np.log(expected), 1 / expected
         low = expected < self.floor
@@ -1774,28 +1823,27 @@ class _CategoryTerm:
         return np.log(safe) + below - 0.5 * below**2, np.where(low, (1 - below) / self.floor, 1 / safe)
 
 
-def _scale(data: Counts) -> Any:
-    """Counts over variances per bin; the overall ratio where a bin is empty (or its sum of weights is not positive)."""
-    if data.variances is None:
-        return 1.0
-    good = (data.counts > 0) & (data.variances > 0)
-    overall = data.counts[good].sum() / data.variances[good].sum() if good.any() else 1.0
-    return np.where(good, data.counts / np.where(good, data.variances, 1.0), overall)
-
-
 class Likelihood:
     """Negative log-likelihood of a model for data, a function of the values of all its parameters in their order.
 
-    Without `extended` each category has one component, whose yield plays no part: the fit of a shape to a simulation.
+    Args of the constructor:
+        model: with one category for each of the data.
+        data: binned or unbinned.
+        extended: if not, each category has one component, whose yield plays no part: a shape is fitted to a simulation.
+        effective: whether weighted data count as their effective number of events. The minimum is where it is without,
+            but constraints and other categories have their due share; if not, weights are numbers of events.
     """
 
-    def __init__(self, model: Model, data: Data, *, extended: bool = True) -> None:
+    def __init__(self, model: Model, data: Data, *, extended: bool = True, effective: bool = True) -> None:
         for category in model.categories:
             if category.name not in data:
                 raise WrongInput(f"no data for the category {category.name!r}. {near(category.name, data)}")
         self.model, self.data, self.extended = model, data, extended
         self.names = tuple(model.parameters)
-        self.terms = [_CategoryTerm(one, data[one.name], self.names, extended) for one in model.categories]
+        self.terms = [
+            _CategoryTerm(one, data[one.name], self.names, extended=extended, effective=effective)
+            for one in model.categories
+        ]
         self.constraints = [(self.names.index(name), *pair) for name, pair in model.constraints.items()]
 
     def __call__(self, values: Sequence[float]) -> float:
@@ -1814,14 +1862,30 @@ class Likelihood:
 
     @property
     def weighted(self) -> bool:
-        """Whether unbinned events have weights, so that the curvature alone gives no errors."""
-        return any(isinstance(one, Events) and one.weights is not None for one in self.data.values())
+        """Whether data have weights, so that the curvature alone gives no errors."""
+        return any(term.data.weighted for term in self.terms)
+
+    def information(self, values: Sequence[float]) -> np.ndarray:
+        """Return how much the events themselves say about each parameter, shape (number,); infinite for binned data.
+
+        It is the sum of squares of what each adds to the derivative, for many events as large as the second derivative.
+        Where it is far smaller, no event feels the parameter.
+        """
+        result = np.zeros(len(self.names))
+        for term in self.terms:
+            if not isinstance(term.data, Events):
+                return np.full(len(self.names), math.inf)
+            result += (term.scores(values, len(self.names)) ** 2).sum(axis=1)
+        for place, _, width in self.constraints:
+            result[place] += 1 / width**2
+        return result
 
     def corrected(self, values: Sequence[float], covariance: np.ndarray, free: Sequence[int]) -> np.ndarray:
         """Return the covariance of a weighted fit, right for many events: H^-1 (sum of w^2 d d^T) H^-1.
 
-        H is the second derivative of the negative log-likelihood and d that of log(density at x_i) by the parameters
-        (C. Langenbruch, Eur. Phys. J. C 82 (2022) 393, arXiv:1911.01303). A constraint adds its own curvature.
+        H is the second derivative of the negative log-likelihood and d the first of log(density at x_i), both by the
+        parameters (C. Langenbruch, Eur. Phys. J. C 82 (2022) 393, arXiv:1911.01303), w the weights in units of
+        effective events. A constraint adds its own curvature.
 
         Args:
             values: of all parameters, at the minimum.
@@ -1831,19 +1895,8 @@ class Likelihood:
         number = len(self.names)
         middle = np.zeros((number, number))
         for term in self.terms:
-            if isinstance(term.data, Events) and term.data.weights is not None:
-                scores = term.scores(values, number)
-                middle += scores @ scores.T
-            else:
-                rest = np.zeros((number, number))
-                for i in free:
-                    step = np.zeros(number)
-                    step[i] = 1e-3 * math.sqrt(covariance[list(free).index(i), list(free).index(i)])
-                    sides = np.zeros((2, number))
-                    term.add_gradient(np.asarray(values) + step, sides[0])
-                    term.add_gradient(np.asarray(values) - step, sides[1])
-                    rest[i] = (sides[0] - sides[1]) / (2 * step[i])
-                middle += 0.5 * (rest + rest.T)
+            scores = term.scores(values, number)
+            middle += scores @ scores.T
         for place, _, width in self.constraints:
             middle[place, place] += 1 / width**2
         middle = middle[np.ix_(free, free)]
@@ -1890,15 +1943,18 @@ import numpy as np
 
 FAR = 1e-4
 """A minimum estimated to be this far below where Migrad stopped is looked for again."""
+FELT = 0.01
+"""A curvature of which the events themselves explain less than this share says nothing: it is of the integral where
+a tail begins behind the last event, or is a kink where it begins at one."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FitResult:
     """What a minimisation found. Matrices have a row for each of `names`, zeros for the fixed ones.
 
-    `valid` is Minuit's word; `accurate` says that errors are from exact second derivatives; `edm` estimates how far above the
-    minimum `fmin` is; `at_limit` names parameters that ended at a limit and were held there:
-    their errors are 0, and those of the others leave them out. The same holds for the `undetermined`, on which the data say nothing.
+    `valid` is Minuit's word; `accurate` says that errors are from exact second derivatives; `edm` estimates how far
+    above the minimum `fmin` is; `at_limit` names parameters that ended at a limit and were held there: their errors are
+    0, and those of the others leave them out. The same holds for the `undetermined`, on which the data say nothing.
     """
 
     names: tuple[str, ...]
@@ -1946,7 +2002,7 @@ def minimise(
     seed: int = 1,
     search: Any = None,
 ) -> FitResult:
-    """Minimise with Minuit's Migrad; from other start values if the end is not valid. A last Newton step and errors follow.
+    """Minimise with Migrad, from other start values if the end is not valid; a last Newton step and errors follow.
 
     Args:
         likelihood: what to minimise; its model says start values, limits and which parameters are fixed.
@@ -1972,19 +2028,36 @@ def minimise(
     how = _Search(tolerance=tolerance, strategy=strategy, retries=retries, seed=seed)
     minuit, calls = (search or _migrad)(likelihood, model, free, places, full, how)
     at_limit = _at_limits(likelihood, minuit, free, places, full)
+    # Minuit's transformation of limits makes nonsense of errors there: the others' are of a fit with these fixed.
+    for name, limit in at_limit.items():
+        minuit.values[free.index(name)], minuit.fixed[free.index(name)] = limit, True
     if at_limit and len(at_limit) < len(free):
-        # Minuit's transformation of limits makes nonsense of errors there: the others' are those of a fit with these fixed.
-        for name in at_limit:
-            minuit.fixed[free.index(name)] = True
         minuit.migrad()
     polished = _polished(likelihood, minuit, free, places, full) if hesse else None
     if polished is not None and polished.distance > FAR and not polished.undetermined:
         minuit.strategy = 2
         minuit.migrad()
         polished = _polished(likelihood, minuit, free, places, full)
-    if minos and minuit.valid:
-        minuit.minos(*[minuit.parameters[free.index(name)] for name in minos if name in free and name not in at_limit])
-    return _result(likelihood, minuit, free, places, full, calls, at_limit, polished)
+    result = _result(likelihood, minuit, free, places, full, calls, tuple(at_limit), polished)
+    chosen = [name for name in minos if result.errors.get(name)]
+    return dataclasses.replace(result, minos=_minos(minuit, result, chosen)) if chosen and result.valid else result
+
+
+def _minos(minuit: Any, result: FitResult, chosen: Sequence[str]) -> dict[str, tuple[float, float]]:
+    """Return asymmetric errors of some parameters, where they can be found; parameters without an error are held."""
+    for i, name in enumerate(result.free):
+        minuit.fixed[i] = not result.errors[name]
+    minuit.migrad()
+    if not minuit.valid:
+        return {}
+    minuit.minos(*[result.free.index(name) for name in chosen])
+    found = {}
+    for one in minuit.merrors.values():
+        name = result.free[one.number]
+        shift = minuit.values[one.number] - result.values[name]
+        if one.is_valid:
+            found[name] = (one.lower + shift, one.upper + shift)
+    return found
 
 
 def _migrad(
@@ -2016,18 +2089,18 @@ def _migrad(
 
 def _at_limits(
     likelihood: Likelihood, minuit: Any, free: Sequence[str], places: Sequence[int], full: np.ndarray
-) -> tuple[str, ...]:
-    """Return parameters at a limit that they would like to cross."""
+) -> dict[str, float]:
+    """Return parameters that are at a limit which they would like to cross, and that limit."""
     full[places] = list(minuit.values)
     slopes = likelihood.gradient(full.tolist())
-    found = []
+    found = {}
     for place, name in zip(places, free, strict=True):
         one = likelihood.model.parameters[name]
         width = 1.0 if one.low is None or one.high is None else one.high - one.low
         for limit, sign in ((one.low, 1), (one.high, -1)):
             if limit is not None and abs(full[place] - limit) < 1e-3 * width and sign * slopes[place] > 0:
-                found.append(name)
-    return tuple(found)
+                found[name] = limit
+    return found
 
 
 def _minuit(
@@ -2093,35 +2166,24 @@ class _Errors:
 
 def _polished(
     likelihood: Likelihood, minuit: Any, free: Sequence[str], places: Sequence[int], full: np.ndarray
-) -> _Errors | None:
+) -> _Errors:
     """Take a last step to the minimum with exact second derivatives, and return their inverse.
 
     The second derivatives are differences of analytic gradients over hundredths of the parameters' errors. Minuit's own
-    are of a function transformed for limits, and go wrong where a parameter hardly matters. Parameters that the data do
-    not determine are left out one by one until the matrix is that of a minimum; None if nothing remains.
+    are of a function transformed for limits, and go wrong where a parameter hardly matters.
     """
-    loose = [i for i, fixed in enumerate(minuit.fixed) if not fixed]
+    moving = [i for i, fixed in enumerate(minuit.fixed) if not fixed]
     full[places] = list(minuit.values)
     values, bounds = np.array(minuit.values), list(minuit.limits)
-    curvature = _curvatures(likelihood, full, places, loose, values, bounds, 0.01 * np.array(minuit.errors))
-    undetermined = [free[i] for i in loose if not _felt(likelihood, full, places, i, values, bounds, curvature[i, i])]
-    loose = [i for i in loose if free[i] not in undetermined]
-    while loose:
-        part = curvature[np.ix_(loose, loose)]
-        diagonal = np.diag(part)
-        widths = np.array([high - low for low, high in bounds])[loose]
-        weak = ~np.isfinite(part).all(axis=1) | ~(diagonal > np.where(np.isfinite(widths), 1e-2 / widths**2, 0))
-        if not weak.any():
-            scale = np.sqrt(np.outer(diagonal, diagonal))
-            lowest, vectors = np.linalg.eigh(part / scale)
-            if lowest[0] > 1e-11:
-                break
-            weak = np.arange(len(loose)) == np.argmax(np.abs(vectors[:, 0]))
-        undetermined += [free[i] for i, bad in zip(loose, weak, strict=True) if bad]
-        loose = [i for i, bad in zip(loose, weak, strict=True) if not bad]
+    curvature = _curvatures(likelihood, full, places, moving, values, bounds, 0.01 * np.array(minuit.errors))
+    said = likelihood.information(full.tolist())[list(places)]
+    widths = np.array([high - low for low, high in bounds])
+    loose = _determined(curvature, said, widths, moving)
+    undetermined = tuple(free[i] for i in moving if i not in loose)
+    covariance = np.zeros((len(places), len(places)))
     if not loose:
-        return None
-    small = np.linalg.inv(part / scale) / scale
+        return _Errors(covariance=covariance, distance=0.0, undetermined=undetermined)
+    small = _inverse(curvature[np.ix_(loose, loose)])
     spots = [places[i] for i in loose]
     slopes = likelihood.gradient(full.tolist())[spots]
     ends = values[loose] - small @ slopes
@@ -2135,36 +2197,40 @@ def _polished(
         slopes = likelihood.gradient(full.tolist())[spots]
         distance = 0.5 * float(slopes @ small @ slopes)
     full[places] = list(minuit.values)
-    covariance = np.zeros((len(places), len(places)))
     covariance[np.ix_(loose, loose)] = small
-    return _Errors(covariance=covariance, distance=distance, undetermined=tuple(undetermined))
+    return _Errors(covariance=covariance, distance=distance, undetermined=undetermined)
 
 
-def _felt(
-    likelihood: Likelihood,
-    full: np.ndarray,
-    places: Sequence[int],
-    i: int,
-    values: np.ndarray,
-    bounds: Sequence[tuple[float, float]],
-    curvature: float,
-) -> bool:
-    """Tell whether the likelihood changes over two errors at least a tenth as much as its curvature says.
+def _determined(curvature: np.ndarray, said: np.ndarray, widths: np.ndarray, moving: Sequence[int]) -> list[int]:
+    """Return the places of parameters that the data determine.
 
-    Where a tail begins behind the last event, the curvature is that of a kink, and says nothing.
+    Others are left out, until the matrix is that of a minimum: those that no event feels, those whose error would
+    be wider than the limits even if all others were known, and one by one those that others can stand for.
+
+    Args:
+        curvature: second derivatives, shape (k, k).
+        said: what the events themselves say about each parameter, see `Likelihood.information`, shape (k,).
+        widths: of the allowed ranges, shape (k,), infinite without limits.
+        moving: places of the parameters that are not held.
     """
-    if not curvature > 0:
-        return True
-    width = 2 / math.sqrt(curvature)
-    rises = []
-    before = likelihood(full.tolist())
-    for end in (max(values[i] - width, bounds[i][0]), min(values[i] + width, bounds[i][1])):
-        full[places[i]] = end
-        share = abs(end - values[i]) / width
-        if share > 0.1:
-            rises.append((likelihood(full.tolist()) - before) / (2 * share**2))
-    full[places[i]] = values[i]
-    return not rises or max(rises) > 0.1
+    diagonal = np.diag(curvature)
+    good = np.isfinite(diagonal) & (diagonal > 1 / widths**2) & (said >= FELT * diagonal)
+    loose = [i for i in moving if good[i]]
+    loose = [i for i in loose if np.isfinite(curvature[i, loose]).all()]
+    while loose:
+        part = curvature[np.ix_(loose, loose)]
+        scale = np.sqrt(np.diag(part))
+        lowest, vectors = np.linalg.eigh(part / np.outer(scale, scale))
+        if lowest[0] > 1e-11:
+            break
+        del loose[int(np.argmax(np.abs(vectors[:, 0])))]
+    return loose
+
+
+def _inverse(matrix: np.ndarray) -> np.ndarray:
+    """Return the inverse of a positive matrix whose rows may have very different sizes."""
+    scale = np.sqrt(np.outer(np.diag(matrix), np.diag(matrix)))
+    return np.asarray(np.linalg.inv(matrix / scale) / scale)
 
 
 def _curvatures(
@@ -2202,6 +2268,8 @@ def _curvature(
     for i in loose:
         ends = [max(values[i] - steps[i], bounds[i][0]), min(values[i] + steps[i], bounds[i][1])]
         slopes = []
+        if not ends[1] > ends[0]:
+            continue
         for end in ends:
             full[places] = values
             full[places[i]] = end
@@ -2228,7 +2296,9 @@ def _result(
         small, distance, accurate = polished.covariance, polished.distance, not polished.undetermined
     else:
         distance, accurate = float(minuit.fmin.edm), False
-        small = np.zeros((len(free), len(free))) if minuit.covariance is None else np.asarray(minuit.covariance)
+        small = np.zeros((len(free), len(free))) if minuit.covariance is None else np.array(minuit.covariance)
+        held = [free.index(name) for name in at_limit]
+        small[held, :] = small[:, held] = 0
     full[places] = list(minuit.values)
     if likelihood.weighted and small.any():
         small = likelihood.corrected(full.tolist(), small, places)
@@ -2244,7 +2314,6 @@ def _result(
         valid=bool(minuit.valid) and fmin < 0.1 * IMPOSSIBLE, accurate=accurate, calls=calls + minuit.nfcn,
         at_limit=at_limit,
         undetermined=polished.undetermined if polished else (),
-        minos={free[one.number]: (one.lower, one.upper) for one in minuit.merrors.values() if one.is_valid},
     )  # fmt: skip
 
 
@@ -2252,7 +2321,8 @@ def _nothing_free(likelihood: Likelihood, full: np.ndarray) -> FitResult:
     values = dict(zip(likelihood.names, full.tolist(), strict=True))
     return FitResult(
         names=likelihood.names, free=(), values=values, errors=dict.fromkeys(values, 0.0),
-        covariance=np.zeros((len(full), len(full))), fmin=likelihood(full.tolist()), edm=0.0, valid=True, accurate=True, calls=1,
+        covariance=np.zeros((len(full), len(full))), fmin=likelihood(full.tolist()),
+        edm=0.0, valid=True, accurate=True, calls=1,
     )  # fmt: skip
 
 
@@ -2263,9 +2333,9 @@ def _nothing_free(likelihood: Likelihood, full: np.ndarray) -> FitResult:
 #
 # Written are distributions of the standard that ROOT imports too: `crystalball_doublesided_dist`, `gaussian_dist`,
 # `exponential_dist` (exp(-c x); our `lam` = -c by a `generic_function`), `chebychev_dist`, `bernstein_poly_dist`,
-# `histogram_dist`, `generic_dist` with an expression for the rest, and an extended `mixture_dist` per category. Yields that
-# are products are `product` functions, constraints `aux_distributions` of the likelihood. Nothing is pickled and no text is
-# executed: what the standard has no words for (which of our shapes an expression is) stands under `misc`.
+# `histogram_dist`, `generic_dist` with an expression for the rest, and an extended `mixture_dist` per category. Yields
+# that are products are `product` functions, constraints `aux_distributions` of the likelihood. Nothing is pickled and
+# no text is executed: what the standard has no words for (which of our shapes an expression is) stands under `misc`.
 #
 
 from collections.abc import Mapping
@@ -2294,7 +2364,7 @@ def write_hs3(model: Model) -> dict[str, Any]:
         names = [f"{category.name}_{part.name}" for part in category.components]
         mixture = {"name": category.name, "type": "mixture_dist", "summands": names, "coefficients": coefficients}
         distributions.append({**mixture, "extended": True})
-    for name, (mean, width) in model.constraints.items():
+    for name, (_, width) in model.constraints.items():
         gauss = {
             "name": f"constraint_{name}",
             "type": "gaussian_dist",
@@ -2345,7 +2415,10 @@ def _misc(model: Model) -> dict[str, Any]:
             {
                 "name": one.name, "observable": one.observable, "range": [one.low, one.high],
                 "components": [
-                    {"name": part.name, "shape": part.shape, "parameters": list(part.arguments), "factors": list(part.factors)}
+                    {
+                        "name": part.name, "shape": part.shape,
+                        "parameters": list(part.arguments), "factors": list(part.factors),
+                    }
                     for part in one.components
                 ],
             }
@@ -2476,16 +2549,19 @@ SETTINGS: dict[str, Any] = {
 }  # fmt: skip
 """What a reader may be told, beside the model: column names, a tree or histogram, and how categories are told apart."""
 OBSERVABLE_KEYS = ("quantity", "observable", "name")
+NAMELESS = ("", "xaxis", "axis_0")
+"""What an axis is called if it was given no name."""
 
 
 def read_data(paths: Sequence[str], settings: Mapping[str, Any], model: Model) -> Data:
     """Return the events or counts of each category of a model.
 
     Args:
-        paths: one file for all, or one per category in their order. Tables are unbinned unless `binning` says otherwise,
-            histograms (UHI JSON, a ROOT TH1, or JSON with `bin_edges` and `counts`) are binned.
-        settings: see `SETTINGS`; keys may be missing. `column` is the observable's, if it is not called as in the model;
-            `categories` {category: value, or list of values, of the column `category`}; `binning` {category: edges}.
+        paths: one file for all, or one per category in their order. Tables are unbinned unless `binning` says
+            otherwise, histograms (UHI JSON, a ROOT TH1, or JSON with `bin_edges` and `counts`) are binned.
+        settings: see `SETTINGS`; keys may be missing. `column` is the observable's, if it is not called as in the
+            model; `categories` {category: value, or list of values, of the column `category`}; `binning`
+            {category: edges}.
         model: its categories and their ranges.
 
     Raises:
@@ -2495,7 +2571,10 @@ def read_data(paths: Sequence[str], settings: Mapping[str, Any], model: Model) -
     paths = existing(paths)
     names = [one.name for one in model.categories]
     if len(paths) not in (1, len(names)):
-        raise WrongInput(f"{len(paths)} files for {len(names)} categories: one file, or one for each, is wanted")
+        raise WrongInput(
+            f"{len(paths)} files for {len(names)} categories: one file, or one for each, is wanted "
+            "(phys/uproot/skim makes one of several)"
+        )
     result: dict[str, Events | Counts] = {}
     for number, one in enumerate(model.categories):
         path = paths[number if len(paths) > 1 else 0]
@@ -2507,7 +2586,7 @@ def read_data(paths: Sequence[str], settings: Mapping[str, Any], model: Model) -
         column = chosen["column"] or one.observable
         events = _read_events(path, column, chosen, one.name, one.low, one.high)
         binning = (chosen["binning"] or {}).get(one.name)
-        result[one.name] = events if binning is None else make_counts(events, binning)
+        result[one.name] = events if binning is None else _not_negative(make_counts(events, binning), path)
     return result
 
 
@@ -2530,14 +2609,37 @@ def is_histogram(path: str, histogram: Any = None) -> bool:
 
 
 def read_counts(path: str, settings: Mapping[str, Any], category: str = "") -> Counts:
-    """Return a histogram with all its bins: a spectrum's `counts`, or a UHI or ROOT histogram (one process, nominal)."""
-    if Path(path).suffix == ".json":
-        try:
-            document = json.loads(Path(path).read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise WrongInput(f"{path}: no JSON: {error}") from error
-        if isinstance(document, dict) and "counts" in document:
-            return _plain(document, path, "counts")
+    """Return a histogram with all bins: `counts` of a spectrum, or a UHI or ROOT histogram (one process, nominal)."""
+    document = _plain_spectrum(path)
+    if document is not None:
+        return _plain(document, path, "counts")
+    one = _spectrum(path, settings, category)
+    return _checked(one.edges, one.values, one.variances, path)
+
+
+def read_axis(path: str, settings: Mapping[str, Any], category: str = "") -> tuple[str, str]:
+    """Return what a histogram calls its observable and the unit; empty where it does not say."""
+    document = _plain_spectrum(path)
+    if document is not None:
+        names = [document.get(key) for key in OBSERVABLE_KEYS]
+        name = next((one for one in names if isinstance(one, str)), "")
+        return name, str(document.get("unit") or "")
+    one = _spectrum(path, settings, category)
+    return "" if one.observable in NAMELESS else one.observable, one.unit
+
+
+def _plain_spectrum(path: str) -> dict[str, Any] | None:
+    """Return a JSON document with `counts`; None for other kinds of histograms."""
+    if Path(path).suffix != ".json":
+        return None
+    try:
+        document = json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise WrongInput(f"{path}: no JSON: {error}") from error
+    return document if isinstance(document, dict) and "counts" in document else None
+
+
+def _spectrum(path: str, settings: Mapping[str, Any], category: str) -> Spectrum:
     name = settings.get("histogram")
     name = name.get(category) if isinstance(name, Mapping) else name
     found = read_histograms(path, [name] if name else ())
@@ -2545,9 +2647,7 @@ def read_counts(path: str, settings: Mapping[str, Any], category: str = "") -> C
         found = {category: found[category]}
     if len(found) > 1:
         raise WrongInput(f"{path}: which histogram? params: histogram: one of {', '.join(found)}")
-    one = spectrum(next(iter(found.values())), process=settings.get("process"))
-    plain = np.array_equal(one.values, one.variances)
-    return _checked(Counts(edges=one.edges, counts=one.values, variances=None if plain else one.variances), path)
+    return spectrum(next(iter(found.values())), process=settings.get("process"))
 
 
 def read_template(document_path: str, key: str = "expected_counts") -> Counts | None:
@@ -2556,7 +2656,8 @@ def read_template(document_path: str, key: str = "expected_counts") -> Counts | 
     signal = document.get("signal") if isinstance(document, dict) else None
     if not isinstance(signal, dict) or key not in signal:
         return None
-    return _plain({**document, key: signal[key], "variances": None}, f"{document_path}: signal", key)  # type: ignore[dict-item]
+    merged: dict[str, Any] = {**document, key: signal[key], "variances": None}
+    return _plain(merged, f"{document_path}: signal", key)
 
 
 def _plain(document: Mapping[str, Any], path: str, key: str) -> Counts:
@@ -2569,14 +2670,30 @@ def _plain(document: Mapping[str, Any], path: str, key: str) -> Counts:
         raise WrongInput(f"{path}: bin_edges and {key}: lists of numbers are wanted") from error
     if edges.ndim != 1 or edges.shape != (len(counts) + 1,) or not (np.diff(edges) > 0).all():
         raise WrongInput(f"{path}: {len(counts)} {key} need {len(counts) + 1} ascending bin_edges")
-    same = variances is None or np.array_equal(variances, counts)
-    return _checked(Counts(edges=edges, counts=counts, variances=None if same else variances), path)
+    return _checked(edges, counts, counts if variances is None else variances, path)
 
 
-def _checked(counts: Counts, path: str) -> Counts:
-    finite = np.isfinite(counts.counts)
-    if not finite.all():
-        raise WrongInput(f"{path}: bin {int(np.argmin(finite)) + 1} is {counts.counts[~finite][0]}")
+def _checked(edges: np.ndarray, counts: np.ndarray, variances: np.ndarray, path: str) -> Counts:
+    if counts.shape != variances.shape:
+        raise WrongInput(f"{path}: {len(counts)} counts, but {len(variances)} variances")
+    for what, contents in (("is", counts), ("has the variance", variances)):
+        finite = np.isfinite(contents)
+        if not finite.all():
+            raise WrongInput(f"{path}: bin {int(np.argmin(finite)) + 1} {what} {contents[~finite][0]}")
+    if np.allclose(counts, variances, rtol=1e-9, atol=1e-9):
+        return Counts(edges=edges, counts=counts)
+    if (variances < 0).any():
+        raise WrongInput(f"{path}: bin {int(np.argmin(variances)) + 1} has the variance {variances.min():g}")
+    return Counts(edges=edges, counts=counts, variances=variances)
+
+
+def _not_negative(counts: Counts, path: str) -> Counts:
+    if (counts.counts < 0).any():
+        place = int(np.argmin(counts.counts))
+        low, high = counts.edges[place : place + 2]
+        raise WrongInput(
+            f"{path}: the bin from {low:g} to {high:g} has {counts.counts[place]:g} events: use wider bins"
+        )
     return counts
 
 
@@ -2595,12 +2712,7 @@ def in_range(counts: Counts, low: float, high: float, path: str) -> Counts:
     chosen = Counts(edges=edges, counts=counts.counts[part], variances=variances)
     if not chosen.total > 0:
         raise WrongInput(f"{path}: no events between {low:g} and {high:g}")
-    if (chosen.counts < 0).any():
-        place = int(np.argmin(chosen.counts))
-        raise WrongInput(
-            f"{path}: the bin from {edges[place]:g} to {edges[place + 1]:g} has {chosen.counts[place]:g} events"
-        )
-    return chosen
+    return _not_negative(chosen, path)
 
 
 def category_values(path: str, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -2670,9 +2782,8 @@ def _tell(name: str, column: str, x: np.ndarray, events: Events, low: float, hig
         if not math.isfinite(events.total) or events.total <= 0:
             raise WrongInput(f"{name}: the weights sum up to {events.total:g}: there is nothing to fit")
         if negative.any():
-            print(
-                f"Warning: {name}: {int(negative.sum()):,} weights are negative, {100 * lost / events.total:.2g} % of the sum"
-            )
+            share = 100 * lost / events.total
+            print(f"Warning: {name}: {int(negative.sum()):,} weights are negative, {share:.2g} % of the sum")
 
 
 # --- end of common ---
@@ -2704,7 +2815,7 @@ def with_starts(model: Model, data: Data) -> Model:
         if smooth:
             model = _smooth_starts(model, category, smooth, counts)
         else:
-            model = _peak_alone(model, category, peaks, counts)
+            model = _peak_alone(model, peaks, counts)
             continue
         background = dataclasses.replace(category, components=tuple(smooth))
         only = dataclasses.replace(model, categories=(background,))
@@ -2781,7 +2892,7 @@ def _peak_starts(model: Model, one: Component, counts: Counts, smooth: np.ndarra
     return _set_events(model, one, max(float(amount), math.sqrt(max(counts.total, 1.0)) / 10))
 
 
-def _peak_alone(model: Model, category: Category, peaks: list[Component], counts: Counts) -> Model:
+def _peak_alone(model: Model, peaks: list[Component], counts: Counts) -> Model:
     """Centre and width of a sample without a smooth part, from its median and quartiles."""
     sums = np.concatenate([[0.0], np.cumsum(counts.counts)])
     if sums[-1] <= 0:
@@ -2854,7 +2965,7 @@ def spectra(model: Model, data: Data, unit: str, bins: Any = None) -> list[dict[
         counts = mine if isinstance(mine, Counts) else make_counts(mine, nice_edges(one.low, one.high, bins))
         parts = expected(model, one.name, counts.edges)
         total = np.sum(list(parts.values()), axis=0)
-        x = np.linspace(one.low, one.high, CURVE_POINTS)
+        x = _curve_points(one)
         curves = densities(model, one.name, x)
         result.append(
             {
@@ -2877,14 +2988,21 @@ def spectra(model: Model, data: Data, unit: str, bins: Any = None) -> list[dict[
     return result
 
 
+def _curve_points(category: Category) -> np.ndarray:
+    """Return where curves are evaluated: equally spaced, and on both sides of each step of a template."""
+    steps = [edge for one in category.components if one.template for edge in one.template[0]]
+    inside = np.array([edge for edge in steps if category.low < edge < category.high])
+    spaced = np.linspace(category.low, category.high, CURVE_POINTS)
+    return np.unique(np.concatenate([spaced, inside, np.nextafter(inside, category.low)]))
+
+
 def _variances(counts: Counts, total: np.ndarray) -> np.ndarray:
-    """What variance is expected per bin: the expected events; times the weights' variance over sum, if there are any."""
+    """What variance is expected per bin: the expected events, times the weights' variance over sum if there are any."""
     floor = 1e-9 * max(float(np.abs(total).sum()), 1.0)
     if counts.variances is None:
         return np.maximum(total, floor)
     good = (counts.counts > 0) & (counts.variances > 0)
-    overall = counts.variances[good].sum() / counts.counts[good].sum() if good.any() else 1.0
-    ratio = np.where(good, counts.variances / np.where(good, counts.counts, 1.0), overall)
+    ratio = np.where(good, counts.variances / np.where(good, counts.counts, 1.0), counts.total / counts.effective)
     return np.maximum(total * ratio, floor)
 
 
@@ -2896,26 +3014,33 @@ def goodness(model: Model, shown: Sequence[Mapping[str, Any]], free: int) -> dic
     """
     chi2, number = 0.0, 0
     for one in shown:
-        counts = Counts(
-            edges=np.array(one["edges"]), counts=np.array(one["counts"]), variances=np.array(one["variances"])
-        )
-        total = np.array(one["total"])
-        sums = np.zeros(3)
-        groups: list[np.ndarray] = []
-        for row in np.stack([counts.counts, total, _variances(counts, total)], axis=1):
-            sums += row
-            if sums[1] ** 2 >= ENOUGH * sums[2]:
-                groups.append(sums)
-                sums = np.zeros(3)
-        if groups:
-            groups[-1] = groups[-1] + sums
-        chi2 += sum(float((seen - total) ** 2 / variance) for seen, total, variance in groups)
-        number += len(groups)
+        merged = _merged_bins(np.array([one["counts"], np.maximum(one["total"], 0.0), one["variances"]]))
+        chi2 += sum(float((seen - total) ** 2 / (total * ratio)) for seen, total, ratio in merged)
+        number += len(merged)
     for name, (mean, width) in model.constraints.items():
         chi2 += ((model.values[name] - mean) / width) ** 2
         number += 1
     ndf = number - free
     return {"chi2": chi2, "ndf": ndf, "p": chi2_probability(chi2, ndf) if ndf > 0 else None}
+
+
+def _merged_bins(rows: np.ndarray) -> list[tuple[float, float, float]]:
+    """Return counts, expected events, and variance over counts, of neighbours merged to enough expected events.
+
+    Args:
+        rows: counts, expected events and variances of the bins, shape (3, m).
+    """
+    overall = rows[2].sum() / rows[0].sum()
+    merged: list[np.ndarray] = []
+    sums = np.zeros(3)
+    for row in rows.T:
+        sums = sums + row
+        if sums[1] >= ENOUGH * (sums[2] / sums[0] if sums[0] > 0 and sums[2] > 0 else overall):
+            merged.append(sums)
+            sums = np.zeros(3)
+    if merged:
+        merged[-1] = merged[-1] + sums
+    return [(n, total, v / n if n > 0 and v > 0 else overall) for n, total, v in merged]
 
 
 def interesting(model: Model, wanted: str | None = None) -> str | None:
@@ -3009,11 +3134,14 @@ def numbers(data: Data) -> dict[str, Any]:
 # zfit as the minimiser, and zfit's own densities as a check of ours.
 #
 # A loss of zfit's own densities costs a TensorFlow graph of about a second per loss, and `DoubleCB` is NaN where
-# (n / alpha)^n overflows. So zfit minimises a `SimpleLoss` of the closed-form likelihood with its analytic gradient, to a
-# tolerance at which it stops where iminuit does. Then zfit's densities say, without a graph, whether they see the same minimum.
+# (n / alpha)^n overflows. So zfit minimises a `SimpleLoss` of the closed-form likelihood with its analytic gradient, to
+# a tolerance at which it stops where iminuit does. Then zfit's densities say, without a graph, whether they see the
+# same minimum.
 #
 
+import gc
 import itertools
+import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -3021,7 +3149,8 @@ from typing import Any
 import numpy as np
 
 
-TOLERANCE = 1e-4
+TOLERANCE = 1e-3
+"""zfit's tolerance is the estimated distance to the minimum itself, iminuit's is a thousand times half of that."""
 AGREEMENT = 1e-3
 """Largest difference between zfit's and our change of the negative log-likelihood over one error."""
 _NUMBER = itertools.count()
@@ -3035,19 +3164,23 @@ def import_zfit() -> Any:
     """
     os.environ.setdefault("ZFIT_DISABLE_TF_WARNINGS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    gc.disable()  # a million objects, all of which stay: looking through them again and again takes a second
     try:
         import zfit
     except ImportError as error:
         raise WrongInput(
             f'backend "zfit" needs the package zfit (conda-forge, PyPI); "numpy" does without: {error}'
         ) from error
+    finally:
+        gc.freeze()
+        gc.enable()
     return zfit
 
 
 def zfit_search(
     likelihood: Likelihood, model: Model, free: Sequence[str], places: Sequence[int], full: np.ndarray, how: Any
 ) -> tuple[Any, int]:
-    """Minimise with `zfit.minimize.Minuit`; return the iminuit object inside, and no calls of other starts."""
+    """Minimise with `zfit.minimize.Minuit`; return the iminuit object inside, and the calls of an earlier try."""
     zfit = import_zfit()
     number = next(_NUMBER)
     counting = {factor for one in model.categories for part in one.components for factor in part.factors}
@@ -3069,14 +3202,18 @@ def zfit_search(
         return likelihood.gradient(values(given))[list(places)]
 
     loss = zfit.loss.SimpleLoss(value, parameters, errordef=0.5, gradient=gradient, jit=False)
-    result = zfit.minimize.Minuit(tol=TOLERANCE, gradient="zfit", mode=0).minimize(loss, params=parameters)
-    if not result.valid:
-        result = zfit.minimize.Minuit(tol=TOLERANCE, gradient="zfit", mode=2).minimize(loss, params=parameters)
-    return result.info["minuit"], 0
+    earlier = 0
+    for strategy in (how.strategy, 2):
+        minimizer = zfit.minimize.Minuit(tol=TOLERANCE * how.tolerance, gradient="zfit", mode=strategy)
+        result = minimizer.minimize(loss, params=parameters)
+        if result.valid:
+            break
+        earlier += result.info["minuit"].nfcn
+    return result.info["minuit"], earlier
 
 
 def zfit_check(model: Model, data: Data, errors: Mapping[str, float]) -> dict[str, Any]:
-    """Compare changes of the unbinned negative log-likelihood, by zfit's densities and by ours, one error from the minimum.
+    """Compare changes of the unbinned negative log-likelihood near the minimum, by zfit's densities and by ours.
 
     Args:
         model: at the minimum.
@@ -3099,7 +3236,7 @@ def zfit_check(model: Model, data: Data, errors: Mapping[str, float]) -> dict[st
         end = one.value + 0.5 * sign * error
         inside = (one.low is None or end > one.low) and (one.high is None or end < one.high)
         moved[name] = end if inside else one.value
-    likelihood = Likelihood(model, data)
+    likelihood = Likelihood(model, data, effective=False)
     ours = likelihood([moved[name] for name in likelihood.names]) - likelihood(
         [model.values[name] for name in likelihood.names]
     )
@@ -3116,6 +3253,8 @@ def zfit_check(model: Model, data: Data, errors: Mapping[str, float]) -> dict[st
     finally:
         zfit.run.set_graph_mode(True)
     difference = float(abs(theirs + penalty - ours))
+    if not math.isfinite(difference):
+        return {"compared": False, "why": "zfit's densities are not finite here"}
     return {"compared": True, "difference": difference, "agrees": bool(difference < AGREEMENT * max(1.0, abs(ours)))}
 
 
@@ -3150,10 +3289,13 @@ def _density(zfit: Any, part: Component, space: Any, values: Mapping[str, float]
 
 # --- end of common ---
 
+import functools
+import textwrap
+
 DEFAULTS: dict[str, Any] = {
     "observable": None,
     "range": None,
-    "unit": "GeV",
+    "unit": None,
     "column": None,
     "weight": None,
     "signal_weight": None,
@@ -3174,6 +3316,11 @@ DEFAULTS: dict[str, Any] = {
     "label": "",
 }
 BACKENDS = ("auto", "numpy", "zfit")
+OUTPUTS = ("fit", "plot", "hs3")
+TEMPLATE_BINS = 100
+"""Bins of a template that is filled from a table for unbinned data."""
+COMPONENT_COLOURS = ("#3f90da", "#ffa90e", "#832db6", "#94a4a2", "#a96b59")
+FIT_COLOUR = "#bd1f01"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -3183,227 +3330,331 @@ class Job:
     params: Mapping[str, Any]
     data: list[str]
     samples: Mapping[str, list[str]]
-    settings: Mapping[str, Any]
     json: str
     hs3: str | None
     plot: str | None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a reader of the data is told, see `SETTINGS`; to be completed by what the data say."""
+        return {key: self.params[key] for key in SETTINGS}
+
+    @functools.cached_property
+    def binned(self) -> bool:
+        """Whether the data are histograms."""
+        kinds = {is_histogram(path, self.params["histogram"]) for path in self.data}
+        if len(kinds) > 1:
+            raise WrongInput(f"input: data: tables and histograms cannot be mixed: {', '.join(self.data)}")
+        return kinds == {True}
+
+    @property
+    def search(self) -> Any:
+        """What runs Migrad; None for iminuit."""
+        return zfit_search if self.params["backend"] == "zfit" else None
+
+    @property
+    def sample_weight(self) -> str | None:
+        """The weight column of samples; data have a column of that name too, of ones if they are real."""
+        return self.params["signal_weight"] or self.params["weight"]
 
 
 def main(snakemake: Any) -> None:
     """Read, fit, write."""
     with logged(snakemake):
         job = look(snakemake)
-        model, data, settings, templates = prepare(job)
-        search = zfit_search if job.params["backend"] == "zfit" else None
-        model, shape_fits = fit_shapes(job, model, settings, search, templates)
+        model, data, settings = prepare(job)
+        minos = asymmetric(job, model, data)
+        model, shape_fits = fit_shapes(job, model, settings)
         model = with_starts(model, data)
         likelihood = Likelihood(model, data)
-        poi = interesting(model, job.params["poi"])
-        minos = asymmetric(job.params["minos"], model)
-        result = minimise(likelihood, minos=minos, search=search)
+        result = minimise(likelihood, minos=minos, search=job.search)
         fitted = model.changed(result.values)
         tell(result)
-        document = report(job, fitted, data, likelihood, result, poi)
-        document["shape_fits"] = shape_fits
-        document["settings"] = settings
-        if search:
-            check = zfit_check(fitted, data, {name: result.errors[name] for name in result.free})
-            document["zfit_check"] = check
-            if check.get("agrees") is False:
-                print(f"Warning: zfit's densities disagree with the closed forms by {check['difference']:g}: not valid")
-                document["valid"] = False
+        tell_minos(result, minos)
+        document = report(job, fitted, data, likelihood, result, settings["unit"])
+        document |= {"shape_fits": shape_fits, "settings": settings}
+        if job.search:
+            document["zfit_check"] = compared(fitted, data, result, document)
         document["model"] = write_hs3(fitted)
-        packages = ["iminuit", "numpy", *(["zfit"] if search else [])]
-        about = provenance(snakemake, "phys/zfit/fit", packages)
-        write_outputs(job, document, about)
+        packages = ["iminuit", "numpy", *(["zfit"] if job.search else [])]
+        write_outputs(job, document, provenance(snakemake, "phys/zfit/fit", packages))
 
 
 def look(snakemake: Any) -> Job:
     """Check params and file names, before anything is read."""
     params = parameters(snakemake, DEFAULTS, required=("model",))
-    choice("backend", params["backend"], BACKENDS)
-    named = dict(snakemake.input.items())
-    roles = {
-        name: [str(files)] if isinstance(files, str) else [str(one) for one in files] for name, files in named.items()
-    }
-    data = roles.pop("data", None) or [str(one) for one in snakemake.input if not named]
+    check_params(params)
+    named = {name: [str(one) for one in as_list(files)] for name, files in snakemake.input.items()}
+    unnamed = [str(one) for one in snakemake.input][: len(snakemake.input) - sum(map(len, named.values()))]
+    data = [*unnamed, *named.pop("data", [])]
     if not data:
         raise WrongInput("input: data=... is missing: the file (or files, one for each category) to fit")
-    existing([*data, *(path for files in roles.values() for path in files)])
-    if params["range"] is not None:
-        edges = params["range"]
-        good = (
-            isinstance(edges, list | tuple) and len(edges) == 2 and all(isinstance(one, int | float) for one in edges)
-        )
-        if not good or not edges[0] < edges[1]:
-            raise WrongInput(f"params: range={edges!r}: [low, high] in {params['unit']} is wanted")
-    outputs = dict(snakemake.output.items())
-    for name in outputs:
-        if name not in ("fit", "plot", "hs3"):
-            raise WrongInput(f"output: there is no {name!r}. {near(name, ('fit', 'plot', 'hs3'))}")
-    rest = [str(one) for one in snakemake.output] if not outputs else []
-    figures = [one for one in rest if Path(one).suffix in FIGURES]
-    texts = [one for one in rest if Path(one).suffix == ".json"]
-    plot = outputs.get("plot", figures[0] if figures else None)
-    fit = outputs.get("fit", texts[0] if texts else None)
-    if fit is None or Path(str(fit)).suffix != ".json" or len(figures) + len(texts) != len(rest):
-        raise WrongInput("output: fit=... is a .json file; plot=... and hs3=... may be added")
-    if plot is not None:
-        check_figure(plot)
+    existing([*data, *(path for files in named.values() for path in files)])
+    fit, plot, hs3 = output_files(snakemake)
     if params["backend"] == "zfit":
         import_zfit()
-    settings = {key: params[key] for key in SETTINGS}
-    hs3 = outputs.get("hs3", texts[1] if len(texts) > 1 else None)
-    return Job(
-        params=params, data=data, samples=roles, settings=settings, json=str(fit),
-        hs3=None if hs3 is None else str(hs3), plot=None if plot is None else str(plot),
-    )  # fmt: skip
+    return Job(params=params, data=data, samples=named, json=fit, hs3=hs3, plot=plot)
 
 
-def prepare(job: Job) -> tuple[Model, Data, dict[str, Any], dict[str, Any]]:
-    """Return the model, the data, the settings to read them again with, and the templates by name."""
-    params, settings = job.params, dict(job.settings)
-    binned = is_histogram(job.data[0], settings["histogram"])
-    observable, low, high = axis(job, settings, binned)
-    descriptions = params["model"]
-    if settings["category"] and not binned:
-        descriptions = by_category(job, descriptions, settings)
-    elif not isinstance(descriptions, Mapping) and binned and isinstance(settings["histogram"], Mapping):
-        descriptions = dict.fromkeys(settings["histogram"], descriptions)
-    if not isinstance(descriptions, Mapping) and len(job.data) > 1:
-        raise WrongInput(f"params: model: {len(job.data)} data files need {{category: description}}, in their order")
+def as_list(value: Any) -> list[Any]:
+    """Return a list of one thing, or of several."""
+    return [value] if isinstance(value, str | os.PathLike) else list(value)
+
+
+def check_params(params: dict[str, Any]) -> None:
+    """Raise `WrongInput` for a param that is not what it should be; names get their place in lists."""
+    choice("backend", params["backend"], BACKENDS)
+    model = params["model"]
+    texts = list(model.values()) if isinstance(model, Mapping) else [model]
+    if not texts or not all(isinstance(one, str) for one in texts):
+        raise WrongInput(f"params: model={model!r}: text such as `DSCB + exp`, or {{category: text}}, is wanted")
+    for text in texts:
+        check_description(text)
+    if params["range"] is not None and not rising(params["range"], exactly=2):
+        raise WrongInput(f"params: range={params['range']!r}: [low, high], two rising numbers, is wanted")
+    for name in ("binning", "bins"):
+        value = params[name]
+        number = isinstance(value, int) and not isinstance(value, bool) and value > 0
+        if value is not None and not number and not rising(value):
+            raise WrongInput(f"params: {name}={value!r}: a number of bins, or a list of rising edges, is wanted")
+    for name in ("parameters", "constraints"):
+        if not isinstance(params[name] or {}, Mapping):
+            raise WrongInput(f"params: {name}={params[name]!r}: {{name of a parameter: …}} is wanted")
+        params[name] = dict(params[name] or {})
+    if params["categories"] is not None and not isinstance(params["categories"], Mapping):
+        raise WrongInput(f"params: categories={params['categories']!r}: {{name: value of the column}} is wanted")
+    if params["categories"] is not None and not params["category"]:
+        raise WrongInput("params: categories: category is missing: the column that tells them apart")
+    params["categories"] = params["categories"] and {str(name): one for name, one in params["categories"].items()}
+    params["shared"] = as_list(params["shared"] or [])
+
+
+def rising(value: Any, *, exactly: int | None = None) -> bool:
+    """Whether a value is a list of at least two (or so many) finite numbers in ascending order."""
+    if not isinstance(value, list | tuple) or len(value) < 2 or (exactly and len(value) != exactly):
+        return False
+    if any(isinstance(one, bool) or not isinstance(one, int | float) or not math.isfinite(one) for one in value):
+        return False
+    return all(low < high for low, high in itertools.pairwise(value))
+
+
+def output_files(snakemake: Any) -> tuple[str, str | None, str | None]:
+    """Return the outputs `fit`, `plot` and `hs3`; those without names are told by their suffixes."""
+    named = {name: str(path) for name, path in snakemake.output.items()}
+    for name in named:
+        if name not in OUTPUTS:
+            raise WrongInput(f"output: there is no {name!r}. {near(name, OUTPUTS)}")
+    rest = [str(one) for one in snakemake.output][: len(snakemake.output) - len(named)]
+    figures = [one for one in rest if Path(one).suffix in FIGURES]
+    texts = [one for one in rest if Path(one).suffix == ".json"]
+    for one in rest:
+        if one not in (*figures, *texts):
+            raise WrongInput(f"output: {one}: results are .json files, plots {', '.join(FIGURES)}")
+    fit = named.get("fit") or (texts.pop(0) if texts else None)
+    hs3 = named.get("hs3") or (texts.pop(0) if texts else None)
+    plot = named.get("plot") or (figures.pop(0) if figures else None)
+    if texts or figures:
+        raise WrongInput(f"output: what is {[*texts, *figures][0]}? Give it a name: one of {', '.join(OUTPUTS)}")
+    if fit is None:
+        raise WrongInput("output: fit=... is missing: a .json file; plot=... and hs3=... may be added")
+    for name, path in (("fit", fit), ("hs3", hs3)):
+        if path is not None and Path(path).suffix != ".json":
+            raise WrongInput(f"output: {name}={path}: a .json file is written, not {Path(path).suffix!r}")
+    if plot is not None:
+        check_figure(plot)
+    return fit, plot, hs3
+
+
+def prepare(job: Job) -> tuple[Model, Data, dict[str, Any]]:
+    """Return the model, the data, and the settings to read them again with."""
+    params, settings = job.params, job.settings
+    observable, low, high, unit = axis(job, settings)
+    descriptions = by_category(job, settings)
     names = list(descriptions) if isinstance(descriptions, Mapping) else ["all"]
-    for name in names:
-        if not NAME.fullmatch(f"_{name}"):
-            raise WrongInput(f"params: model: {name!r} cannot be a category's name (letters, digits, _)")
-    binning = params["binning"]
-    if binning is not None and not binned:
-        edges = nice_edges(low, high, int(binning) if isinstance(binning, int | float) else binning)
-        if abs(edges[0] - low) > 1e-9 * (high - low) or abs(edges[-1] - high) > 1e-9 * (high - low):
-            raise WrongInput(f"params: binning: edges from {edges[0]:g} to {edges[-1]:g} are not those of the range")
-        settings["binning"] = {name: edges.tolist() for name in names}
-    templates = find_templates(job, settings, low, high, names)
-    if isinstance(descriptions, Mapping) and len(descriptions) == 1:
-        descriptions = {**descriptions}
+    settings["binning"] = binning(job, names, low, high)
+    frames = [Category(name=name, observable=observable, low=low, high=high, components=()) for name in names]
     model = parse_model(
-        descriptions, observable, low, high, templates=templates, shared=params["shared"],
-        parameters=params["parameters"], constraints=params["constraints"],
+        descriptions, observable, low, high, templates=find_templates(job, settings, frames),
+        shared=params["shared"], parameters=params["parameters"], constraints=params["constraints"],
     )  # fmt: skip
     parts = {part.name for one in model.categories for part in one.components}
     for name in job.samples:
         if name not in parts:
             raise WrongInput(f"input: {name}=...: the model has no component {name!r}. {near(name, parts)}")
-    if job.params["poi"] is not None and job.params["poi"] not in model.parameters:
-        raise WrongInput(
-            f"params: poi: no parameter {job.params['poi']!r}. {near(job.params['poi'], model.parameters)}"
-        )
+    check_poi(job, model)
     data = read_data(job.data, settings, model)
-    if binned:
-        settings["binning"] = {name: one.edges.tolist() for name, one in data.items() if isinstance(one, Counts)}
-    settings |= {"observable": observable, "range": [low, high], "unit": params["unit"]}
-    return model, data, settings, templates
+    if job.binned:
+        settings["binning"] = {name: one.edges.tolist() for name, one in data.items()}  # type: ignore[union-attr]
+    settings |= {"observable": observable, "range": [low, high], "unit": unit}
+    return model, data, settings
 
 
-def axis(job: Job, settings: dict[str, Any], binned: bool) -> tuple[str, float, float]:
-    """Return the observable's name and its range: of a histogram, if nothing is said."""
-    name, span = job.params["observable"], job.params["range"]
-    if binned and (name is None or span is None):
+def check_poi(job: Job, model: Model) -> None:
+    """Raise `WrongInput` if the parameter that the rule calls interesting is none, or not free."""
+    if job.params["poi"] is not None:
+        check_free(job, model, str(job.params["poi"]), "poi")
+
+
+def check_free(job: Job, model: Model, name: str, where: str) -> None:
+    """Raise `WrongInput` unless the data determine a parameter that a param names."""
+    if name not in model.parameters:
+        raise WrongInput(f"params: {where}: the model has no parameter {name!r}. {near(name, model.parameters)}")
+    if model.parameters[name].fixed:
+        raise WrongInput(f"params: {where}: {name} is fixed in the model")
+    for sample in job.samples:
+        if name in from_sample(job, model, sample):
+            free = f'parameters={{"{name}": {{"fixed": False}}}}'
+            raise WrongInput(f"params: {where}: {name} is fixed by the fit to {sample}; free it with {free}")
+
+
+def from_sample(job: Job, model: Model, sample: str) -> list[str]:
+    """Return the parameters that the fit to a sample fixes: those of its shape, but for released and constrained."""
+    parts = [part for one in model.categories for part in one.components if part.name == sample]
+    names = dict.fromkeys(name for part in parts for name in part.arguments)
+    given = job.params["parameters"]
+    released = [name for name in names if (given.get(name) or {}).get("fixed") is False]
+    return [name for name in names if name in model.free and name not in (*released, *model.constraints)]
+
+
+def axis(job: Job, settings: dict[str, Any]) -> tuple[str, float, float, str]:
+    """Return the observable's name, its range and unit: those of a histogram, if nothing is said."""
+    name, span, unit = job.params["observable"] or job.params["column"], job.params["range"], job.params["unit"]
+    if job.binned:
         first = settings["histogram"]
         category = next(iter(first)) if isinstance(first, Mapping) else ""
-        counts = read_counts(job.data[0], settings, category)
-        span = [float(counts.edges[0]), float(counts.edges[-1])] if span is None else span
-        name = histogram_name(job.data[0]) if name is None else name
+        edges = read_counts(job.data[0], settings, category).edges.tolist()
+        known, its_unit = read_axis(job.data[0], settings, category)
+        span = [edges[0], edges[-1]] if span is None else span
+        name, unit = name or known or "x", its_unit or "GeV" if unit is None else unit
     if name is None:
         raise WrongInput("params: observable is missing: the column to fit, such as m_yy")
     if span is None:
-        raise WrongInput(f"params: range is missing: [low, high] of {name} in {job.params['unit']}")
+        raise WrongInput(f"params: range is missing: [low, high] of {name} to fit")
     if not NAME.fullmatch(name):
         if settings["column"] is None:
             settings["column"] = name
-        name = re.sub(r"\W", "_", name)
-    return name, float(span[0]), float(span[1])
+        name = re.sub(r"\W|^(?=\d)", "_", name)
+    return name, float(span[0]), float(span[1]), "GeV" if unit is None else str(unit)
 
 
-def histogram_name(path: str) -> str:
-    """Return what a JSON spectrum calls its observable, else `x`."""
-    if Path(path).suffix != ".json":
-        return "x"
-    document = json.loads(Path(path).read_text(encoding="utf-8"))
-    names = [document.get(key) for key in OBSERVABLE_KEYS]
-    axes = document.get("axes") or [{}]
-    names.append((axes[0].get("metadata") or {}).get("name") if isinstance(axes[0], dict) else None)
-    return next((one for one in names if isinstance(one, str) and one), "x")
-
-
-def by_category(job: Job, descriptions: Any, settings: dict[str, Any]) -> dict[str, str]:
-    """Return a description for each category, and note in `settings` which values of the column each has."""
-    if isinstance(descriptions, Mapping):
-        known = settings["categories"]
-        for name in descriptions if known else ():
+def by_category(job: Job, settings: dict[str, Any]) -> str | dict[str, str]:
+    """Return the description, or one for each category; note in `settings` which values of the column each has."""
+    given, known = job.params["model"], settings["categories"]
+    if isinstance(given, Mapping):
+        for name in given if known else ():
             if name not in known:
                 raise WrongInput(f"params: categories: there is none for {name!r} of the model. {near(name, known)}")
-        return dict(descriptions)
-    if settings["categories"] is None:
-        settings["categories"] = category_values(job.data[0], settings)
-    return dict.fromkeys(settings["categories"], descriptions)
+        found = {str(name): text for name, text in given.items()}
+    elif settings["category"] and not job.binned:
+        if known is None:
+            known = settings["categories"] = category_values(job.data[0], settings)
+        found = dict.fromkeys(map(str, known), given)
+    elif job.binned and isinstance(settings["histogram"], Mapping):
+        found = dict.fromkeys(map(str, settings["histogram"]), given)
+    elif len(job.data) > 1:
+        raise WrongInput(f"params: model: {len(job.data)} data files need {{category: description}}, in their order")
+    else:
+        return str(given)
+    for name in found:
+        if not NAME.fullmatch(f"_{name}"):
+            raise WrongInput(f"params: model: {name!r} cannot be a category's name (letters, digits, _)")
+    return found
 
 
-def find_templates(
-    job: Job, settings: dict[str, Any], low: float, high: float, categories: Sequence[str]
-) -> dict[str, Any]:
+def binning(job: Job, names: Sequence[str], low: float, high: float) -> dict[str, list[float]] | None:
+    """Return the edges that unbinned data are filled into, for each category; None to fit them as they are."""
+    for name, what in (("binning", "have their bins"), ("bins", "have their bins"), ("category", "have no columns")):
+        if job.params[name] is not None and job.binned:
+            raise WrongInput(f"params: {name}: the data are histograms and {what}: leave it out")
+        if job.params[name] is None or name == "category":
+            continue
+        edges = nice_edges(low, high, job.params[name])
+        if abs(edges[0] - low) > 1e-9 * (high - low) or abs(edges[-1] - high) > 1e-9 * (high - low):
+            raise WrongInput(f"params: {name}: edges from {edges[0]:g} to {edges[-1]:g} are not those of the range")
+    if job.params["binning"] is None:
+        return None
+    return dict.fromkeys(names, nice_edges(low, high, job.params["binning"]).tolist())
+
+
+def find_templates(job: Job, settings: dict[str, Any], frames: Sequence[Category]) -> dict[str, Any]:
     """Return (edges, contents) of the histograms that templates can follow.
 
     They come from inputs other than `data`, by name: histograms as they are, tables filled into the data's bins (or 1 %
     of the range); and from `signal.expected_counts` beside the counts of a JSON spectrum.
     """
-    found: dict[str, Any] = {}
-    if job.data[0].endswith(".json") and "signal" not in job.samples:
-        beside = read_template(job.data[0])
-        if beside is not None:
-            beside = in_range(beside, low, high, f"{job.data[0]}: signal")
-            found["signal"] = (beside.edges, beside.counts)
-    words = " ".join(
-        job.params["model"].values() if isinstance(job.params["model"], Mapping) else [job.params["model"]]
-    )
+    model = job.params["model"]
+    words = " ".join(model.values() if isinstance(model, Mapping) else [model])
     if not re.search(r"template|hist", words, re.IGNORECASE):
-        return found
+        return {}
+    found: dict[str, Any] = {} if "signal" in job.samples else beside_data(job, frames)
     for name, paths in job.samples.items():
-        for place, category in enumerate(categories):
+        if len(paths) not in (1, len(frames)):
+            raise WrongInput(f"input: {name}: {len(paths)} files for {len(frames)} categories: one, or one for each")
+        for place, frame in enumerate(frames):
             path = paths[place if len(paths) > 1 else 0]
-            key = f"{category}.{name}" if len(categories) > 1 else name
             if is_histogram(path):
-                counts = in_range(read_counts(path, {"histogram": settings["histogram"]}, category), low, high, path)
+                counts = read_counts(path, {"histogram": settings["histogram"]}, frame.name)
+                counts = in_range(counts, frame.low, frame.high, path)
             else:
-                counts = filled(job, path, settings, category, low, high)
-            found[key] = (counts.edges, counts.counts)
+                counts = filled(job, path, settings, frame)
+            found[template_name(name, frame, frames)] = (counts.edges, counts.counts)
     return found
 
 
-def filled(job: Job, path: str, settings: dict[str, Any], category: str, low: float, high: float) -> Counts:
+def beside_data(job: Job, frames: Sequence[Category]) -> dict[str, Any]:
+    """Return (edges, contents) of the expected signal that JSON spectra hold beside their counts."""
+    found = {}
+    for place, frame in enumerate(frames):
+        path = job.data[place if len(job.data) == len(frames) else 0]
+        beside = read_template(path) if path.endswith(".json") else None
+        if beside is not None:
+            beside = in_range(beside, frame.low, frame.high, f"{path}: signal")
+            found[template_name("signal", frame, frames)] = (beside.edges, beside.counts)
+    return found
+
+
+def template_name(name: str, frame: Category, frames: Sequence[Category]) -> str:
+    """Return what a component's template in a category is called, see `parse_model`."""
+    return f"{frame.name}.{name}" if len(frames) > 1 else name
+
+
+def filled(job: Job, path: str, settings: dict[str, Any], frame: Category) -> Counts:
     """Return the histogram of a sample's events, weighted, in the bins of the data; negative contents become 0."""
-    column = settings["column"] or job.params["observable"] or "x"
-    plain = Category(name=category, observable=column, low=low, high=high, components=())
-    one = read_data([path], {**settings, "binning": None, "histogram": None, "weight": sample_weight(job)},
-                    Model(categories=(plain,), parameters={}))[category]  # fmt: skip
+    reading = {**settings, "binning": None, "histogram": None, "weight": job.sample_weight}
+    one = read_data([path], reading, Model(categories=(frame,), parameters={}))[frame.name]
     assert isinstance(one, Events)
-    if is_histogram(job.data[0], settings["histogram"]):
-        edges = in_range(read_counts(job.data[0], settings, category), low, high, job.data[0]).edges
+    if job.binned:
+        counts = read_counts(job.data[0], settings, frame.name)
+        edges = in_range(counts, frame.low, frame.high, job.data[0]).edges
     else:
-        edges = np.array((settings["binning"] or {}).get(category, np.linspace(low, high, 101)))
+        spaced = np.linspace(frame.low, frame.high, TEMPLATE_BINS + 1)
+        edges = np.array((settings["binning"] or {}).get(frame.name, spaced))
     counts = make_counts(one, edges)
     if (counts.counts < 0).any():
         print(f"Warning: {path}: {int((counts.counts < 0).sum())} bins have negative contents, taken as 0")
     return Counts(edges=edges, counts=np.maximum(counts.counts, 0.0))
 
 
-def sample_weight(job: Job) -> str | None:
-    """Return the weight column of samples: `signal_weight`, or `weight` (for data it is 1 where there are real data)."""
-    return job.params["signal_weight"] or job.params["weight"]
+def asymmetric(job: Job, model: Model, data: Data) -> list[str]:
+    """Return the parameters to find Minos' errors of, all free ones for True.
+
+    Raises:
+        WrongInput: for a parameter that is unknown or fixed, and for weighted events.
+    """
+    wanted = job.params["minos"]
+    if wanted is not True and not wanted:
+        return []
+    if any(one.weighted for one in data.values()):
+        raise WrongInput("params: minos: the data are weighted, so that only symmetric errors are right: leave it out")
+    if wanted is True:
+        gone = {name for sample in job.samples for name in from_sample(job, model, sample)}
+        return [name for name in model.free if name not in gone]
+    for name in as_list(wanted):
+        check_free(job, model, str(name), "minos")
+    return as_list(wanted)
 
 
-def fit_shapes(
-    job: Job, model: Model, settings: dict[str, Any], search: Any, templates: Mapping[str, Any]
-) -> tuple[Model, dict[str, Any]]:
+def fit_shapes(job: Job, model: Model, settings: dict[str, Any]) -> tuple[Model, dict[str, Any]]:
     """Fit the shape of each component that has a sample to it, and fix it in the model there.
 
     Parameters that params call free (`fixed: false`) or that have a constraint only start there.
@@ -3411,48 +3662,33 @@ def fit_shapes(
     reports: dict[str, Any] = {}
     for name, paths in job.samples.items():
         parts = [(one, part) for one in model.categories for part in one.components if part.name == name]
-        parts = [(one, part) for one, part in parts if part.shape != "template"]
-        if not parts:
-            continue
         categories = tuple(
-            Category(name=one.name, observable=one.observable, low=one.low, high=one.high, components=(part,))
-            for one, part in parts
+            dataclasses.replace(one, components=(part,)) for one, part in parts if part.shape != "template"
         )
+        if not categories:
+            continue
         alone = Model(categories=categories, parameters=model.parameters)
-        reading = {**settings, "weight": sample_weight(job), "binning": settings["binning"]}
+        histogram = settings["histogram"] if all(map(is_histogram, paths)) else None
+        reading = {**settings, "weight": job.sample_weight, "histogram": histogram}
         sample = read_data(paths, reading, alone)
         alone = with_starts(alone, sample)
-        result = minimise(Likelihood(alone, sample, extended=False), search=search)
-        fixed = [one for one in result.free if one not in model.constraints]
-        fixed = [one for one in fixed if (job.params["parameters"].get(one) or {}).get("fixed") is not False]
-        model = model.changed({one: result.values[one] for one in result.free}, fixed=fixed)
+        result = minimise(Likelihood(alone, sample, extended=False), search=job.search)
         print(f"{name}: shape from {sum(one.total for one in sample.values()):,.6g} simulated events")
         tell(result, simulated=True)
-        kept = {one: row for one, row in parameter_table(alone, result).items() if one in result.free}
-        order = [result.names.index(one) for one in kept]
-        reports[name] = {
-            **{
-                key: value
-                for key, value in result_json(alone, result).items()
-                if key not in ("covariance", "correlation")
-            },
-            "parameters": kept,
-            "covariance": result.covariance[np.ix_(order, order)].tolist(),
-            "fixed": fixed,
-            **numbers(sample),
-        }
+        stay = [one for one in from_sample(job, model, name) if one in result.free]
+        model = model.changed({one: result.values[one] for one in result.free}, fixed=stay)
+        reports[name] = {**shape_report(alone, result), "fixed": stay, **numbers(sample)}
     return model, reports
 
 
-def asymmetric(wanted: Any, model: Model) -> list[str]:
-    """Return the parameters to find Minos' errors of."""
-    if wanted is True:
-        return list(model.free)
-    names = [] if not wanted else [wanted] if isinstance(wanted, str) else list(wanted)
-    for name in names:
-        if name not in model.parameters:
-            raise WrongInput(f"params: minos: no parameter {name!r}. {near(name, model.parameters)}")
-    return names
+def shape_report(model: Model, result: FitResult) -> dict[str, Any]:
+    """Return the result of a fit to a sample, of the free parameters alone."""
+    places = [result.names.index(name) for name in result.free]
+    document = result_json(model, result)
+    document["parameters"] = {name: document["parameters"][name] for name in result.free}
+    for key, matrix in (("covariance", result.covariance), ("correlation", result.correlation)):
+        document[key] = matrix[np.ix_(places, places)].tolist()
+    return document
 
 
 def tell(result: FitResult, *, simulated: bool = False) -> None:
@@ -3465,21 +3701,31 @@ def tell(result: FitResult, *, simulated: bool = False) -> None:
     for names, what in ((result.at_limit, "at a limit"), (result.undetermined, "not determined by the data")):
         if names:
             print(f"  {', '.join(names)}: {what}; held there, the errors of the others are without them")
-    if result.undetermined and not simulated:
-        print("  A simulation (input: signal=...) or fixed values, as in `DSCB(n_l=5, n_r=5)`, would help.")
+    if (result.undetermined or result.at_limit) and not simulated:
+        print(
+            "  A simulation (input: signal=...), fixed values as in `DSCB(n_l=5, n_r=5)`, or other limits would help."
+        )
     if not result.valid:
         print("Warning: the fit is not valid: look at start values and limits (params: parameters)")
 
 
-def report(
-    job: Job, model: Model, data: Data, likelihood: Likelihood, result: FitResult, poi: str | None
-) -> dict[str, Any]:
+def tell_minos(result: FitResult, wanted: Sequence[str]) -> None:
+    """Print Minos' errors, and for which parameters it found none."""
+    for name, (down, up) in result.minos.items():
+        print(f"  {name:20s} {down:+.4g} {up:+.4g} (Minos)")
+    lost = [name for name in wanted if name in result.free and name not in result.minos]
+    if lost:
+        print(f"Warning: Minos found no errors of {', '.join(lost)}")
+
+
+def report(job: Job, model: Model, data: Data, likelihood: Likelihood, result: FitResult, unit: str) -> dict[str, Any]:
     """Return the fit's JSON, without its model."""
-    shown = spectra(model, data, job.params["unit"], bins_of(job))
+    shown = spectra(model, data, unit, job.params["bins"])
     moving = [name for name in result.free if name not in (*result.at_limit, *result.undetermined)]
+    poi = interesting(model, job.params["poi"])
     document = {**result_json(model, result), **numbers(data)}
     document["gof"] = goodness(model, shown, len(moving))
-    document["backend"] = "zfit" if job.params["backend"] == "zfit" else "numpy"
+    document["backend"] = "zfit" if job.search else "numpy"
     document["poi"] = poi
     document["constraint_pulls"] = constraint_pulls(model, result)
     wanted = job.params["profile"] and poi in moving
@@ -3489,46 +3735,54 @@ def report(
     print(f"  chi2 {gof['chi2']:.1f} for {gof['ndf']} degrees of freedom")
     for one in shown:
         if min(one["total"]) < 0:
-            print(f"Warning: {one['category']}: the fitted spectrum is negative somewhere: not valid")
+            print(f"Warning: {one['category']}: the fitted spectrum is negative somewhere: not valid (bern1 … are not)")
             document["valid"] = False
     return document
 
 
-def bins_of(job: Job) -> Any:
-    """Return the param `bins` after a look: how spectra of unbinned data are drawn and compared."""
-    bins = job.params["bins"]
-    if bins is None or (isinstance(bins, int) and bins > 0) or (isinstance(bins, list | tuple) and len(bins) > 1):
-        return bins
-    raise WrongInput(f"params: bins={bins!r}: a number, or a list of edges, is wanted")
+def compared(model: Model, data: Data, result: FitResult, document: dict[str, Any]) -> dict[str, Any]:
+    """Return how zfit's own densities compare with the closed forms; the fit is not valid if they disagree."""
+    check = zfit_check(model, data, {name: result.errors[name] for name in result.free})
+    if check.get("agrees") is False:
+        print(f"Warning: zfit's densities disagree with the closed forms by {check['difference']:g}: not valid")
+        document["valid"] = False
+    return check
 
 
 def write_outputs(job: Job, document: dict[str, Any], about: dict[str, Any]) -> None:
     """Write all outputs."""
     document["provenance"] = about
     if job.hs3:
-        write_json(job.hs3, {**document["model"], "metadata": {**document["model"]["metadata"], "provenance": about}})
+        model = document["model"]
+        write_json(job.hs3, {**model, "misc": {**model["misc"], "provenance": about}})
     if job.plot:
-        figure = draw(document, str(job.params["label"]))
-        save_figure(figure, job.plot, about)
+        save_figure(draw(document, str(job.params["label"])), job.plot, about)
     write_json(job.json, document)
 
 
 def draw(document: Mapping[str, Any], label: str) -> Any:
     """Return a figure: for each category points with Poisson errors, components and total, and pulls below."""
     shown = document["spectra"]
-    figure = new_figure(6.4 * min(len(shown), 3), 6.0 * -(-len(shown) // 3))
-    outer = figure.add_gridspec(-(-len(shown) // 3), min(len(shown), 3))
+    columns = min(len(shown), 3)
+    rows = -(-len(shown) // columns)
+    figure = new_figure(6.4 * columns, 6.0 * rows)
+    # the two panels of a plot touch, and a little room is left below them
+    figure.get_layout_engine().set(h_pad=0, hspace=0, w_pad=0.08, rect=(0, 0.012 / rows, 1, 1 - 0.024 / rows))
+    grid = figure.add_gridspec(3 * rows - 1, columns, height_ratios=([3, 1, 0.12] * rows)[:-1], hspace=0)
     for place, one in enumerate(shown):
-        inner = outer[place].subgridspec(2, 1, height_ratios=(3, 1), hspace=0.0)
-        upper = figure.add_subplot(inner[0])
-        lower = figure.add_subplot(inner[1], sharex=upper)
-        draw_spectrum(upper, one, label, document if place == 0 else None)
+        row, column = divmod(place, columns)
+        upper = figure.add_subplot(grid[3 * row, column])
+        lower = figure.add_subplot(grid[3 * row + 1, column], sharex=upper)
+        name = str(one["category"])
+        named = [] if name == "all" else [f"Category {name}" if name[0].isdigit() else name]
+        lines = [*textwrap.wrap(label, 32), *named]
+        draw_spectrum(upper, one, [*lines, *(summary(document, len(shown)) if place == 0 else [])])
         draw_pulls(lower, one)
         figure.align_ylabels([upper, lower])
     return figure
 
 
-def draw_spectrum(axes: Any, one: Mapping[str, Any], label: str, document: Mapping[str, Any] | None) -> None:
+def draw_spectrum(axes: Any, one: Mapping[str, Any], lines: Sequence[str]) -> None:
     """Draw data and curves of a category; bins of different width are shown per unit."""
     edges, counts = np.array(one["edges"]), np.array(one["counts"])
     widths = np.diff(edges)
@@ -3536,40 +3790,48 @@ def draw_spectrum(axes: Any, one: Mapping[str, Any], label: str, document: Mappi
     scale = np.ones(len(widths)) if equal else widths
     per = float(edges[-1] - edges[0]) / len(widths) if equal else 1.0
     down, up = count_errors(counts, np.array(one["variances"]))
-    middle = 0.5 * (edges[1:] + edges[:-1])
-    axes.errorbar(middle, counts / scale, [down / scale, up / scale], fmt="ko", ms=3.5, lw=1, label="Data", zorder=4)
+    points = axes.errorbar(
+        0.5 * (edges[1:] + edges[:-1]), counts / scale, [down / scale, up / scale], fmt="ko", ms=3.5, lw=1, zorder=4
+    )
     curve, x = one["curve"], np.array(one["curve"]["x"])
-    axes.plot(x, np.array(curve["total"]) * per, color="#bd1f01", lw=2, label="Fit", zorder=3)
-    colours = ("#3f90da", "#ffa90e", "#832db6", "#94a4a2", "#a96b59")
+    handles = {"Data": points}
+    (handles["Fit"],) = axes.plot(x, np.array(curve["total"]) * per, color=FIT_COLOUR, lw=2, zorder=3)
     parts = curve["components"] if len(curve["components"]) > 1 else {}
     for number, (name, values) in enumerate(parts.items()):
-        axes.plot(x, np.array(values) * per, color=colours[number % 5], lw=1.5, ls="--" if number else "-", label=name)
-    unit = one["unit"]
-    axes.set_ylabel(f"Events / {per:.3g} {unit}" if equal else f"Events / {unit}")
+        colour, style = COMPONENT_COLOURS[number % len(COMPONENT_COLOURS)], "--" if number else "-"
+        (handles[name],) = axes.plot(x, np.array(values) * per, color=colour, lw=1.5, ls=style)
+    axes.set_ylabel(per_label(per if equal else 1.0, one["unit"]))
     axes.set_xlim(edges[0], edges[-1])
     highest = float(((counts + up) / scale).max())
     lowest = min([0.0, *(1.1 * min(values) * per for values in parts.values())])
-    axes.set_ylim(lowest, highest * 1.45)
-    axes.legend(loc="upper right")
-    lines = [label] if label else []
-    if one["category"] != "all":
-        lines.append(str(one["category"]))
-    if document is not None:
-        lines += summary(document)
+    size = 11 if len(handles) <= 7 else 8
+    axes.legend(handles.values(), handles.keys(), loc="upper right", fontsize=size)
     axes.text(0.04, 0.96, "\n".join(lines), transform=axes.transAxes, va="top", linespacing=1.4, fontsize=9.5)
+    # what legend and text need of the height, from the sizes of their letters
+    share = 0.06 + max(0.0062 * size * len(handles), 0.054 * len(lines))
+    axes.set_ylim(lowest, lowest + (highest - lowest) / (1 - min(share, 0.7)))
     axes.tick_params(labelbottom=False)
 
 
-def summary(document: Mapping[str, Any]) -> list[str]:
-    """Return lines for a plot: the parameter of interest, chi2, and whether the fit failed."""
+def per_label(width: float, unit: str) -> str:
+    """Return the label of the vertical axis, such as `Events / 2 GeV`."""
+    if abs(width - 1) < 1e-3:
+        return f"Events / {unit or 'unit'}"
+    return f"Events / {width:.3g} {unit}".rstrip()
+
+
+def summary(document: Mapping[str, Any], categories: int) -> list[str]:
+    """Return lines for a plot: the parameter of interest, chi2 of all categories, and whether the fit failed."""
     lines = [] if document["valid"] else ["FIT NOT VALID"]
     poi = document["poi"]
     if poi:
         row = document["parameters"][poi]
-        digits = max(0, 1 - math.floor(math.log10(row["error"]))) if row["error"] > 0 else 2
-        lines.append(f"{poi} = {row['value']:.{digits}f} ± {row['error']:.{digits}f}")
+        digits = max(0, 1 - math.floor(math.log10(row["error"]))) if row["error"] > 0 else 0
+        shown = f"{row['value']:.{digits}f} ± {row['error']:.{digits}f}" if row["error"] > 0 else f"{row['value']:.4g}"
+        held = [key for key in ("at_limit", "undetermined") if poi in document[key]]
+        lines.append(f"{poi} = {shown}" + (f" ({held[0].replace('_', ' ')})" if held else ""))
     gof = document["gof"]
-    lines.append(f"$\\chi^2$ / ndf = {gof['chi2']:.1f} / {gof['ndf']}")
+    lines.append(f"$\\chi^2$ / ndf = {gof['chi2']:.1f} / {gof['ndf']}" + (" (all)" if categories > 1 else ""))
     return lines
 
 
@@ -3578,7 +3840,7 @@ def draw_pulls(axes: Any, one: Mapping[str, Any]) -> None:
     edges, pulls = np.array(one["edges"]), np.array(one["pulls"])
     for size, grey in ((2, "0.93"), (1, "0.85")):
         axes.axhspan(-size, size, color=grey, lw=0, zorder=-3)
-    axes.axhline(0, color="#bd1f01", lw=1)
+    axes.axhline(0, color=FIT_COLOUR, lw=1)
     axes.plot(0.5 * (edges[1:] + edges[:-1]), pulls, "ko", ms=3.5)
     most = max(3.3, 1.15 * float(np.abs(pulls).max()))
     axes.set_ylim(-most, most)

@@ -8,9 +8,15 @@ LOW, HIGH = 105.0, 160.0
 
 
 def peak(rng, number, width):
-    """Draw from a Gaussian with a power-law tail on its left, for a twentieth of the events."""
-    tail = rng.random(number) < 0.05
-    return np.where(tail, 125.0 - 2 * width - rng.pareto(4.0, number) * width, rng.normal(125.0, width, number))
+    """Draw from a Gaussian at 125 with power-law tails from 1.5 widths below it and from 1.8 above it."""
+    x = np.linspace(LOW, HIGH, 50_001)
+    t = (x - 125.0) / width
+    logs = -0.5 * t**2
+    for side, alpha, power in ((-1, 1.5, 5.0), (1, 1.8, 8.0)):
+        tail = side * t > alpha
+        logs[tail] = -0.5 * alpha**2 - power * np.log1p(alpha / power * (side * t[tail] - alpha))
+    sums = np.cumsum(np.exp(logs))
+    return np.interp(rng.random(number) * sums[-1], sums, x)
 
 
 def falling(rng, number, slope):
@@ -40,5 +46,5 @@ spectrum = {
     "counts": counts.tolist(),
     "signal": {"expected_counts": signal.tolist()},
 }
-with open(snakemake.output.spectrum, "w") as file:
+with open(snakemake.output.spectrum, "w", encoding="utf-8") as file:
     json.dump(spectrum, file)
