@@ -46,7 +46,7 @@ class Wish:
     """What is asked for.
 
     Attributes:
-        probe: its name; `copy` alters nothing.
+        probe: its name; `copy` alters nothing, `uneven_weights` is what the usual probes do with weights.
         arguments: its parameters.
         names: what the script names.
         unasked: whether no rule has named the probe, so that only what is beyond doubt is altered.
@@ -135,6 +135,27 @@ def _scale(wish: Wish, sources: Sequence[Source]) -> Plan:
         what=f"all weighted histograms {times(factor)}", change=lambda _: None,
         rebin=lambda histogram: _scaled_bins(histogram, factor) if histogram.name in weighted else None,
     )  # fmt: skip
+
+
+def _uneven(wish: Wish, sources: Sequence[Source]) -> Plan:
+    """Weights of every second event: unlike a factor for all, that also changes fractions and means of weights."""
+
+    def column_of(sheet: Sheet) -> str | None:
+        return weight_of(sheet, wish.names, None, must_be_named=wish.unasked)
+
+    def change(sheet: Sheet) -> Edit | None:
+        column = column_of(sheet)
+        if column is None:
+            return None
+        values = sheet.columns[column].values.copy()
+        values[1::2] *= 2
+        return Edit(columns={column: Array(values=values)})
+
+    columns = [column for source in sources for sheet in wish.events(source) if (column := column_of(sheet))]
+    if not columns:
+        raise CannotApply("no input has a column of weights that the script names")
+    listed = ", ".join(f"`{name}`" for name in dict.fromkeys(columns))
+    return Plan(what=f"the weights ({listed}) of every second event doubled", column=columns[0], change=change)
 
 
 def times(factor: float) -> str:
@@ -266,6 +287,6 @@ def _drop(wish: Wish, sources: Sequence[Source]) -> Plan:
 
 
 _PLANS: Mapping[str, Callable[[Wish, Sequence[Source]], Plan]] = {
-    "copy": _copy, "scale_weights": _scale, "shuffle_events": _shuffle, "half_events": _half, "inject_signal": _inject,
-    "empty_input": _empty, "drop_branch": _drop,
+    "copy": _copy, "uneven_weights": _uneven, "scale_weights": _scale, "shuffle_events": _shuffle, "half_events": _half,
+    "inject_signal": _inject, "empty_input": _empty, "drop_branch": _drop,
 }  # fmt: skip

@@ -57,7 +57,7 @@ class Usual:
 
     def begin(self, enough: Callable[[int], bool]) -> Tried:
         """Make the runs that are always made; `enough` is asked before each of them (the first is number 0)."""
-        wishes = {HALF: "copy", SCALE: SCALE, DROP: DROP}
+        wishes = {HALF: "copy", SCALE: "uneven_weights", DROP: DROP}
         asks = [Ask(probe=probe, take=TAKE) for probe in wishes.values()]
         copies = dict(zip(wishes, self._lab.copies(asks, unasked=True), strict=True))
         names = [name for name in wishes if not copies[HALF].problem and not copies[name].problem]

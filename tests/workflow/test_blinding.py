@@ -272,6 +272,11 @@ SEVERAL = """
 rule all:
     input: expand("results/{n}.json", n=["one", "two"])
 
+rule after_the_first:
+    input: "results/one.json", more="later.parquet"
+    output: "two.parquet"
+    shell: "cp {input.more} {output}"
+
 rule fit:
     input: data="{n}.parquet"
     output: fit="results/{n}.json"
@@ -283,21 +288,21 @@ SHORT = SCRIPT.replace("print(rows)", 'print(rows, [row["more"] for row in rows]
 def test_repairs_are_made_on_twins_of_every_job(project: Project) -> None:
     project.snakefile(SEVERAL)
     write_data(project / "one.parquet", more=range(8))
-    write_data(project / "two.parquet")
+    write_data(project / "later.parquet")
     with ScriptedModel(team(SHORT, SCRIPT)) as server:
         project.uses(server)
-        done = project.run("results/one.json", "results/two.json", cores=1)
+        done = project.run()
         assert done, done.output
         assert [asked.role for asked in server.requests] == ["coder", "supervisor"] * 2
         assert said(server) == []
     assert events(project, "results/one.json") == events(project, "results/two.json") == SEEN
-    assert leaks(project, "one.parquet", "two.parquet") == [] and stages(project) == []
+    assert leaks(project, "one.parquet", "two.parquet", "later.parquet") == [] and stages(project) == []
 
 
 def test_a_repair_closes_opened_data(project: Project) -> None:
     project.snakefile(SEVERAL)
     write_data(project / "one.parquet", more=range(8))
-    write_data(project / "two.parquet")
+    write_data(project / "later.parquet")
     with ScriptedModel(team(SHORT, SCRIPT)) as server:
         project.uses(server)
         assert project.run("results/one.json")

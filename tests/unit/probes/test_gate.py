@@ -97,14 +97,17 @@ def test_an_output_whose_numbers_stay_is_noticed(place: Place) -> None:
 def test_weights_without_effect_are_a_warning(place: Place) -> None:
     evidence = place.judge(READ + "write(n_events=len(mass), mean=float(mass.mean()))")
     assert severities(evidence) == {"probe.scale_weights": Severity.WARNING}
-    assert "With all weights (`weight`) doubled, not one of the 2 numbers" in evidence.findings[0].message
+    assert (
+        "With the weights (`weight`) of every second event doubled, not one of the 2 numbers"
+        in evidence.findings[0].message
+    )
     assert "the weights have no effect" in evidence.findings[0].message
 
 
 def test_weights_that_the_script_never_names_are_left_alone(place: Place) -> None:
     script = READ.replace(', table["weight"].to_numpy().astype(float)', ", 1") + "write(n_events=len(mass))"
     results = place.judge(script).results
-    assert results["scale_weights"] == "not applied: no input has a column of weights"
+    assert results["scale_weights"] == "not applied: no input has a column of weights that the script names"
 
 
 def test_a_missing_branch_that_is_hidden_is_a_warning(place: Place) -> None:
