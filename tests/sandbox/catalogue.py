@@ -114,7 +114,11 @@ SPECIAL: Mapping[str, Attack] = {
     attack.name: attack
     for attack in (
         # Those of which a limit is the wall.
-        *(Attack(name=name, endings=_ends("processes", "exit"), limits={"seconds": 3.0}) for name in _FORKING),
+        # Whichever of their limits they meet first.
+        *(
+            Attack(name=name, endings=_ends("processes", "memory", "exit"), limits={"seconds": 3.0})
+            for name in _FORKING
+        ),
         *(Attack(name=name, endings=_ends("memory", "disk", "files", "exit", "signal")) for name in _HOGGING),
         *(Attack(name=name, endings=_ends("disk", "files", "exit", "signal")) for name in _FILLING),
         *(
