@@ -138,7 +138,7 @@ def _copies(wish: Wish, sources: Sequence[Source], take: Take | None, number: in
         made.events = max(made.events, work.events)
         altered = altered or work.altered
     if not altered:
-        made.problem = "; ".join(dict.fromkeys(made.left.values())) or "nothing in the inputs is altered by it"
+        made.problem = "; ".join(dict.fromkeys(made.left.values())) or planned.if_nothing
     return made
 
 

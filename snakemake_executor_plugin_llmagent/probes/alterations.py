@@ -14,6 +14,7 @@ from snakemake_executor_plugin_llmagent.data.contents import Array, CannotWrite,
 from snakemake_executor_plugin_llmagent.probes.tables import FEW, FEW_NAMED, is_events, mass_of, weight_of
 
 MOST_CANDIDATES = 8
+ALL_ONE = "all weights are 1, as those of data; name the input with `inputs` if it is to be altered nevertheless"
 NEAR = 5.0
 """Events this many widths around a mass are the models of those that are added."""
 
@@ -81,6 +82,7 @@ class Plan:
         rebin: of each histogram, if histograms are altered.
         column: which column it is about.
         candidates: columns that could be taken instead.
+        if_nothing: why nothing was altered, if it turns out that nothing is.
     """
 
     what: str
@@ -88,6 +90,7 @@ class Plan:
     rebin: Rebin | None = None
     column: str = ""
     candidates: tuple[str, ...] = ()
+    if_nothing: str = "nothing in the inputs is altered by it"
 
 
 def plan(wish: Wish, sources: Sequence[Source]) -> Plan:
@@ -125,7 +128,7 @@ def _scale(wish: Wish, sources: Sequence[Source]) -> Plan:
         listed = ", ".join(f"`{name}`" for name in dict.fromkeys(columns))
         return Plan(
             what=f"all weights ({listed}) {times(factor)}", column=columns[0],
-            change=lambda sheet: _scaled(sheet, column_of(sheet), factor),
+            change=lambda sheet: _scaled(sheet, column_of(sheet), factor, wish), if_nothing=ALL_ONE,
         )  # fmt: skip
     weighted = [h.name for s in sources if s.contents for h in s.contents.histograms if h.variances is not None]
     weighted = [name for name in weighted if wanted in (None, name)]
@@ -145,7 +148,7 @@ def _uneven(wish: Wish, sources: Sequence[Source]) -> Plan:
 
     def change(sheet: Sheet) -> Edit | None:
         column = column_of(sheet)
-        if column is None:
+        if column is None or _is_data(sheet, column, wish):
             return None
         values = sheet.columns[column].values.copy()
         values[1::2] *= 2
@@ -155,7 +158,17 @@ def _uneven(wish: Wish, sources: Sequence[Source]) -> Plan:
     if not columns:
         raise CannotApply("no input has a column of weights that the script names")
     listed = ", ".join(f"`{name}`" for name in dict.fromkeys(columns))
-    return Plan(what=f"the weights ({listed}) of every second event doubled", column=columns[0], change=change)
+    return Plan(
+        what=f"the weights ({listed}) of every second event doubled",
+        column=columns[0],
+        change=change,
+        if_nothing=ALL_ONE,
+    )
+
+
+def _is_data(sheet: Sheet, column: str, wish: Wish) -> bool:
+    """Whether weights are all 1, as those of data: scripts rightly refuse other ones there."""
+    return "inputs" not in wish.arguments and bool((sheet.columns[column].values == 1).all())
 
 
 def times(factor: float) -> str:
@@ -163,8 +176,8 @@ def times(factor: float) -> str:
     return {2.0: "doubled", 0.5: "halved"}.get(factor, f"times {factor:g}")
 
 
-def _scaled(sheet: Sheet, column: str | None, factor: float) -> Edit | None:
-    if column is None:
+def _scaled(sheet: Sheet, column: str | None, factor: float, wish: Wish) -> Edit | None:
+    if column is None or _is_data(sheet, column, wish):
         return None
     values = sheet.columns[column].values
     scaled = values * factor

@@ -16,11 +16,11 @@ Inputs = str | list[str] | None
 def scale_weights(
     factor: float = 2.0, column: str | None = None, inputs: Inputs = None, response: str = "scales"
 ) -> None:
-    """Multiply all weights: yields scale with them, numbers of events do not change."""
+    """Multiply all weights: yields scale, numbers of events do not. Inputs whose weights are all 1 (data) stay."""
 
 
 def shuffle_events(inputs: Inputs = None, response: str = "invariant", tolerance: float = 1e-6) -> None:
-    """Permute the rows of tables: results do not depend on the order of events."""
+    """Permute the rows of tables: results depend on the order no more than `tolerance` (of errors, for fits)."""
 
 
 def half_events(inputs: Inputs = None, response: str = "moves") -> None:

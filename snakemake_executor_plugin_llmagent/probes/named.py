@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 from snakemake_executor_plugin_llmagent.errors import ConfigError
-from snakemake_executor_plugin_llmagent.probes.catalogue import DEMANDS
+from snakemake_executor_plugin_llmagent.probes.catalogue import DEMANDS, PROBES
 from snakemake_executor_plugin_llmagent.probes.lab import Altered, Ask, Lab, Ran, flat
 from snakemake_executor_plugin_llmagent.probes.renamed import Renamed
 from snakemake_executor_plugin_llmagent.probes.responses import (
@@ -77,10 +78,11 @@ class Planned:
         usual = DEMANDS.get(self.call.name, ("invariant",))[0]
         return str(self.call.arguments.get("response", usual))
 
-    def number(self, name: str, default: float) -> float:
-        """A parameter that is a number."""
-        value = self.call.arguments.get(name, default)
-        return float(value) if isinstance(value, int | float) else default
+    def number(self, name: str) -> float:
+        """A parameter that is a number, or its default."""
+        declared = PROBES.get(self.call.name, _no_probe)
+        value = {**_defaults(declared), **self.call.arguments}.get(name, EXACT)
+        return float(value) if isinstance(value, int | float) else EXACT
 
 
 class Named:
@@ -106,7 +108,7 @@ class Named:
             well = [run for run in ran if run.execution.succeeded]
             numbers = dict(zip(map(id, well), self._lab.numbers(well), strict=True))
             for one, run in zip(batch, ran, strict=True):
-                self._note(one.call, self._judged(one, run, flat(numbers.get(id(run), {}))), one.copies)
+                self._note(one, self._judged(one, run, flat(numbers.get(id(run), {}))), run)
         for one in planned:
             self._results.setdefault(_label(one.call), "not run, because another probe failed")
         return Evidence(findings=tuple(self._findings), results=self._in_order())
@@ -114,17 +116,17 @@ class Named:
     def _in_order(self) -> dict[str, object]:
         return {label: self._results[label] for label in map(_label, self._calls) if label in self._results}
 
-    def _note(self, call: Call, verdict: Verdict, copies: Altered) -> None:
-        label = _label(call)
+    def _note(self, one: Planned, verdict: Verdict, ran: Ran) -> None:
+        call, label = one.call, _label(one.call)
         if verdict.holds is False:
-            advice = ADVICE.get(call.name, "")
+            advice = ADVICE.get(call.name, "") if ran.execution.succeeded else ""
             message = f"{label}: {verdict.text}" + (f". {advice}" if advice else "")
             self._findings.append(Finding(check=f"probe.{call.name}", message=message))
             self._results[label] = verdict.text
         elif verdict.holds is None:
             self._results[label] = f"not applied: {verdict.text}"
         else:
-            left = "; ".join(f"`{path}` was not altered: {why}" for path, why in copies.left.items())
+            left = "; ".join(f"`{path}` was not altered: {why}" for path, why in one.copies.left.items())
             self._results[label] = f"passed, but {left}" if left else "passed"
 
     # --- preparing ---------------------------------------------------------------------------------------------
@@ -181,7 +183,7 @@ class Named:
             return verdict
         if not control.execution.succeeded:
             return Verdict(holds=None, text=f"with unaltered copies of its inputs, {how_it_ended(control.execution)}")
-        drift = invariant(self._before, numbers, "the same events again", one.number("tolerance", EXACT))
+        drift = invariant(self._before, numbers, "the same events again", one.number("tolerance"))
         if drift.holds is not False or not ran.execution.succeeded:
             return verdict
         again = _response(one, numbers, after)
@@ -231,11 +233,19 @@ class Named:
 def _response(one: Planned, before: Numbers, after: Numbers) -> Verdict:
     call = one.call
     if one.response == "scales":
-        factor = 0.5 if call.name == HALF else one.number("factor", 2.0)
+        factor = 0.5 if call.name == HALF else one.number("factor")
         return scales(before, after, one.what, factor, column=one.copies.column, events=call.name == HALF)
     if one.response == "invariant":
-        return invariant(before, after, one.what, one.number("tolerance", EXACT))
+        return invariant(before, after, one.what, one.number("tolerance"))
     return rises(before, after, one.what) if call.name == "inject_signal" else moves(before, after, one.what)
+
+
+def _no_probe() -> None:
+    """A declaration without parameters, as of a contract."""
+
+
+def _defaults(declared: Callable[..., None]) -> dict[str, Any]:
+    return {name: parameter.default for name, parameter in inspect.signature(declared).parameters.items()}
 
 
 def _label(call: Call) -> str:

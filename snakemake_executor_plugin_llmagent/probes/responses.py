@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -28,6 +29,7 @@ _RESULT = re.compile(
 )
 _SIGNAL = re.compile(r"mu|z_obs|n_?sig\w*|signal\w*|\w*_sig(nal)?|s|significance|strength", re.IGNORECASE)
 _ERROR = re.compile(r"(^|_)(errors?|err|unc|uncertainty)$", re.IGNORECASE)
+_MATRIX = re.compile(r"(.*covariance)\[(\d+)\]\[(\d+)\]")
 _INDEX = re.compile(r"\[\d+\]")
 
 
@@ -72,6 +74,13 @@ def _floor(numbers: Numbers, name: str) -> float:
         return numbers.get(f"{stem}:std", 0.0) * (numbers.get(f"{stem}:n", 1.0) if kind == "sum" else 1.0)
     if name.endswith("value"):
         return numbers.get(f"{name.removesuffix('value')}error", 0.0)
+    if last(name).startswith("correlation"):
+        return 1.0
+    element = _MATRIX.fullmatch(name)
+    if element is not None:
+        start, row, column = element.groups()
+        variances = (numbers.get(f"{start}[{place}][{place}]", 0.0) for place in (row, column))
+        return math.sqrt(math.prod(max(variance, 0.0) for variance in variances))
     return 0.0
 
 

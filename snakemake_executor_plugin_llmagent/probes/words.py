@@ -19,7 +19,8 @@ _EMPTY = re.compile(
     re.IGNORECASE,
 )
 _NUMBER_OF_EVENTS = re.compile(
-    r"n_?(events|entries|rows|selected|total|passed)|events|entries|yields?|count|sum|integral|valid", re.IGNORECASE
+    r"n_?(events|entries|rows|selected|total|passed)|events|entries|yields?|counts?|values|contents|sum|integral|valid",
+    re.IGNORECASE,
 )
 
 

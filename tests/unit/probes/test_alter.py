@@ -158,6 +158,18 @@ def test_inputs_without_weights_are_left_as_they_are(work: Path) -> None:
     assert set(asked(one, other, probe="scale_weights", take=take)["files"]) == {"mc.parquet", "data.parquet"}
 
 
+@pytest.mark.parametrize("probe", ["scale_weights", "uneven_weights"])
+def test_weights_of_data_stay_one_unless_the_input_is_named(work: Path, probe: str) -> None:
+    """A script rightly refuses data with other weights than 1."""
+    mc, data = table(work, "parquet", "mc"), work / "data.parquet"
+    pq.write_table(pa.table({"m_yy": COLUMNS["m_yy"], "weight": np.ones(ROWS)}), data)
+    answer = asked(mc, data, probe=probe)
+    assert set(answer["files"]) == {"mc.parquet"}
+    assert "all weights are 1" in asked(data, probe=probe)["problem"]
+    named = asked(mc, data, probe=probe, inputs="data")
+    assert copy(named, data).sheets[0].columns["weight"].values[1] == 2.0
+
+
 @pytest.mark.parametrize(
     ("columns", "names", "column"),
     [

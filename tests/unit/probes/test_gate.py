@@ -276,6 +276,19 @@ def test_a_script_that_never_gives_the_same_numbers_is_told_so(place: Place) -> 
     assert "With the same events again, `toy` goes from" in evidence.findings[0].message
 
 
+def test_an_order_that_moves_the_last_digits_is_no_fault(place: Place) -> None:
+    """Sums and fits depend on the order a little: to the declared tolerance, and relative to the error of a fit."""
+    first = "float(mass[0])"
+    near = READ + f"write(mu={{'value': 0.001 + 1e-9 * {first}, 'error': 1.0}}, total=1.0 + 1e-9 * {first})"
+    assert place.judge(near, probes=(call("shuffle_events"),)).results == {"shuffle_events": "passed"}
+    strict = place.judge(near, probes=(call("shuffle_events", tolerance=1e-12),))
+    assert names(strict.findings) == ["probe.shuffle_events"]
+    far = near.replace("1e-9", "1e-4")
+    assert names(place.judge(far, probes=(call("shuffle_events"),)).findings) == ["probe.shuffle_events"]
+    loose = place.judge(far, probes=(call("shuffle_events", tolerance=0.1),))
+    assert loose.results == {"shuffle_events": "passed"}
+
+
 def test_other_columns_are_taken_out_until_one_is_missed(place: Place) -> None:
     script = START + "LABEL = 'weight'\nwrite(total=sum(table['run'].to_pylist()))"
     evidence = place.judge(script, probes=(call("drop_branch"),))
