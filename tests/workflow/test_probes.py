@@ -11,6 +11,7 @@ import pytest
 import uproot
 import yaml
 
+from snakemake_executor_plugin_llmagent.probes.usual import TOO_LONG
 from tests.loopback import ScriptedModel
 from tests.workflow.project import Project, team
 
@@ -112,7 +113,11 @@ def test_invented_numbers_are_caught_without_being_asked_for(sample: Project) ->
         second = [asked for asked in server.requests if asked.role == "coder"][1]
     assert found(sample) == [["probe.half_events"], []]
     assert "With 1,000 of 2,000 events, not one of the 3 numbers in the outputs changes" in second.text
-    assert evidence(sample)["probes"] == {"half_events": "passed", "scale_weights": "passed", "drop_branch": "passed"}
+    shown = evidence(sample)["probes"]
+    assert shown["half_events"] == "passed"
+    # These are made only if there is time for them, which a busy machine may not have.
+    assert set(shown) == {"half_events", "scale_weights", "drop_branch"}
+    assert {shown["scale_weights"], shown["drop_branch"]} <= {"passed", f"not applied: {TOO_LONG}"}
     assert sample.json("result.json")["n_events"] > 0
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from snakemake_executor_plugin_llmagent.errors import ConfigError
+from snakemake_executor_plugin_llmagent.probes import usual
 from snakemake_executor_plugin_llmagent.protocols import Item, Severity
 from snakemake_executor_plugin_llmagent.spec import Call
 from snakemake_executor_plugin_llmagent.trials import Evidence, Slice, StandIn
@@ -17,7 +18,9 @@ from tests.unit.support import names
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    # So that no probe is left out for want of time: the machine may be busy.
+    monkeypatch.setattr(usual, "PATIENCE", 60.0)
     events(tmp_path / "in.parquet")
     return Place(tmp_path)
 
