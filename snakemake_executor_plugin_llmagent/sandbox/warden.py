@@ -105,8 +105,8 @@ def main(needle: str) -> int:
     said = b""
     while part := os.read(0, 64):
         said += part
-    if DONE in said:
-        return 0
+        if DONE in said:
+            return 0  # without waiting for the end of the pipe: a process forked meanwhile may hold it
     deadline = time.monotonic() + _PATIENCE_SECONDS
     for pause in _LOOK_AGAIN_SECONDS:
         time.sleep(pause)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pkgutil
+import signal
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +14,14 @@ from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
 from snakemake_interface_executor_plugins.settings import ExecutorSettingsBase
 
 from snakemake_executor_plugin_llmagent import ExecutorSettings
+
+
+@pytest.fixture(autouse=True)
+def no_handler_left() -> Iterator[None]:
+    """Snakemake's scheduler runs in this process, and leaves its handler of SIGTERM to whatever comes next."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
 
 
 class TestWorkflows(snakemake.common.tests.TestWorkflowsLocalStorageBase):  # type: ignore[misc]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from scipy.stats import norm, poisson
 
 from tests.wrappers import kit
 from tests.wrappers.stats_cases import atlas_spectrum, fitted, toy_fit, workspace
+from wrappers.common.asymptotics import spread
 
 WRAPPER = "phys/stats/significance"
 
@@ -120,6 +123,18 @@ def test_toys_do_not_depend_on_threads_but_on_the_seed(tmp_path: Path) -> None:
     assert (tmp_path / "z.png").read_bytes() == picture
     other, _ = run(tmp_path, **case, seed=2)
     assert other["toys"]["q0_median"] != texts[0]["toys"]["q0_median"]
+
+
+@pytest.mark.timeout(30)
+def test_toys_end_in_a_process_that_handles_signals() -> None:
+    """Such as Snakemake's own, whose handler the processes of the pool inherit: left early, they end all the same."""
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        toys = spread(lambda index: time.sleep(60 if index else 0), 40, 2, "naps")
+        next(toys)
+        toys.close()  # type: ignore[attr-defined]  # (a generator)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_out_of_reach_of_toys(tmp_path: Path) -> None:

@@ -279,6 +279,21 @@ def test_a_warden_outlives_a_run_that_is_killed(free: Runner) -> None:
     assert wait_for(lambda: not free.left)
 
 
+@pytest.mark.timeout(30)
+def test_a_warden_is_let_go_while_a_forked_process_holds_its_pipe() -> None:
+    mine = Warden()
+    mine.watch()
+    other = os.fork()
+    if other == 0:
+        time.sleep(60)
+        os._exit(0)
+    try:
+        mine.close()
+    finally:
+        os.kill(other, signal.SIGKILL)
+        os.waitpid(other, 0)
+
+
 def test_a_warden_that_is_let_go_ends_nobody(free: Runner) -> None:
     mine = Warden()
     mine.watch()

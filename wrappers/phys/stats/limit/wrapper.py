@@ -408,13 +408,20 @@ def spread(work: Callable[[int], Any], number: int, threads: int, what: str) -> 
         return
     global _work  # only so can a closure reach the processes: they inherit it by fork
     _work = work
-    with multiprocessing.get_context("fork").Pool(threads) as pool:
+    with multiprocessing.get_context("fork").Pool(threads, initializer=_end_when_told) as pool:
         for result in pool.imap(_inherited, range(number), chunksize=max(1, number // (threads * 20))):
             yield result
             progress.add(1)
 
 
 _work: Callable[[int], Any]
+
+
+def _end_when_told() -> None:
+    """Forget a handler of whoever forked, with which a process would not end when the pool does."""
+    import signal
+
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _inherited(index: int) -> Any:
