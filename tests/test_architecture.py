@@ -58,7 +58,8 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "bench": BELOW_DOORS,
     "doctor": BELOW_DOORS,
     "variations": BELOW_DOORS | {"host"},
-    "cli": BELOW_DOORS | {"host", "report", "bench", "doctor", "variations"},
+    "commands": BELOW_DOORS | {"host", "report", "bench", "doctor", "variations"},
+    "cli": BELOW_DOORS | {"host", "report", "bench", "doctor", "variations", "commands"},
     "__init__": frozenset({"host"}),
 }
 """Part of the package → the other parts that it may import."""
@@ -86,7 +87,7 @@ VENDORS = {
     "pyarrow": "formats/parquet.py",
     "h5py": "formats/hdf5.py",
     "PIL": "formats/image.py",
-    "rich": "cli.py",
+    "rich": "commands/terminal.py",
     "matplotlib": "variations/plot.py",
 }
 """Vendor → the one module that may import it."""

@@ -1,0 +1,1 @@
+"""The commands of `llmagent`, a module each; `cli` puts them together."""

@@ -1,0 +1,81 @@
+"""What the commands of `llmagent` have in common: the workflow's rules, in facts, and the person's name."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from snakemake_executor_plugin_llmagent import lock
+from snakemake_executor_plugin_llmagent.blinding.words import in_words
+from snakemake_executor_plugin_llmagent.errors import ConfigError, LockMismatch
+from snakemake_executor_plugin_llmagent.lock import Status, opened
+
+if TYPE_CHECKING:
+    from snakemake_executor_plugin_llmagent.host.declared import AgentRule
+
+Add = Callable[[str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser]
+"""Adds a command: its name, what runs it and returns the exit status, and what it does in a sentence."""
+
+
+def rules_of(options: argparse.Namespace) -> tuple[AgentRule, ...]:
+    """The agent rules of the workflow that the options lead to."""
+    from snakemake_executor_plugin_llmagent.host.project import agent_rules
+
+    return agent_rules(
+        snakefile=options.snakefile, directory=options.directory, config=options.config, configfiles=options.configfile
+    )
+
+
+def rule_of(options: argparse.Namespace) -> AgentRule:
+    """The agent rule that is named."""
+    from snakemake_executor_plugin_llmagent.host.project import named
+
+    return named(rules_of(options), options.rule)
+
+
+def facts_of(rule: AgentRule) -> tuple[dict[str, Any], Status | None]:
+    """What there is to say of a rule, as entries of JSON, and the state of its script; None if its lock is broken."""
+    spec = rule.spec
+    facts: dict[str, Any] = {
+        "rule": rule.name,
+        "script": str(rule.script),
+        "spec": spec.text,
+        "spec_digest": spec.digest,
+        "file": spec.source_file,
+        "line": spec.line,
+    }
+    try:
+        status = lock.status(rule.script, rule.spec.digest)
+    except LockMismatch as error:
+        return {**facts, "state": "broken", "reason": str(error)}, None
+    blind = blind_of(rule, status)
+    reason = f"{status.reason}; {blind}" if blind else status.reason
+    return {**facts, "state": str(status.state), "reason": reason, **({"blind": blind} if blind else {})}, status
+
+
+def blind_of(rule: AgentRule, status: Status) -> str:
+    """Whether a rule is blinded, in words; empty for others."""
+    if rule.spec.blind is None:
+        return ""
+    what = in_words(rule.spec.blind)
+    if not opened(status) or status.lock is None:
+        return f"blinded: {what}"
+    who = status.lock.blind["unblinded"]
+    return f"unblinded by {who.get('name')}, {who.get('time')} (was blinded: {what})"
+
+
+def person(folder: Path) -> str:
+    """The person's name as the project's git knows it, or else that of the account."""
+    try:
+        asked = subprocess.run(["git", "config", "user.name"], cwd=folder, capture_output=True, text=True, check=False)
+        named = asked.stdout.strip()
+    except OSError:
+        named = ""
+    try:
+        return named or getpass.getuser()
+    except (OSError, KeyError):  # an account without a name, as in some containers
+        raise ConfigError("Nobody knows your name; give it with --name.") from None

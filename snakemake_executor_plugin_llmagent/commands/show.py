@@ -1,0 +1,66 @@
+"""The command `llmagent show`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+
+from snakemake_executor_plugin_llmagent.commands.rules import Add, facts_of, rule_of
+from snakemake_executor_plugin_llmagent.commands.terminal import STYLES, print_line, print_source
+from snakemake_executor_plugin_llmagent.errors import LockMismatch
+from snakemake_executor_plugin_llmagent.lock import Lock
+from snakemake_executor_plugin_llmagent.text import clean
+
+
+def add_show(add: Add) -> None:
+    """Add the command to those of `llmagent`."""
+    show = add("show", run, "Show what a rule asks for, its script, and the evidence for it.")
+    show.add_argument("rule", metavar="RULE")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Show a rule; returns the exit status."""
+    rule = rule_of(options)
+    facts, status = facts_of(rule)
+    found = status.lock if status else None
+    if options.json:
+        source = status.source if status else None
+        print(json.dumps({**facts, "source": source, "lock": asdict(found) if found else None}, indent=2, default=str))
+        return 0
+    print_line((f"{facts['rule']}  ", "bold"), (facts["state"], STYLES.get(facts["state"], "red")))
+    print_line((f"{facts['reason']}\n{facts['file']}, line {facts['line']}\n", "dim"))
+    print_line(clean(facts["spec"]).strip() + "\n")
+    if status and status.source is not None:
+        print_line((str(rule.script), "dim"))
+        print_source(clean(status.source))
+    if found is not None:
+        print_line("\n".join(evidence(found)))
+    return 0 if status else LockMismatch.exit_code
+
+
+def evidence(found: Lock) -> list[str]:
+    """A lock in words."""
+    lines = [""]
+    for role, names in found.models.items():
+        lines.append(f"{role}: {names.get('asked')} (reported as {names.get('reported')})")
+    tokens = found.usage.get("input_tokens", 0), found.usage.get("output_tokens", 0)
+    lines.append(f"attempts: {found.attempts}, tokens: {tokens[0]} in, {tokens[1]} out, written {found.created}")
+    if found.sandbox:
+        landlock = f" (Landlock {found.sandbox['landlock']})" if found.sandbox.get("landlock") else ""
+        lines.append(f"sandbox of its trial: {found.sandbox['backend']}{landlock}")
+    if found.run:
+        lines.append(
+            f"its trial took {found.run['seconds']} s ({found.run['cpu_seconds']} s on all cores) and "
+            f"{found.run['peak_memory_mb']} MB"
+        )
+    lines += [f"check {name}: {clean(result)}" for name, result in found.checks.items()]
+    if found.review:
+        lines.append(f"review: {found.review.get('verdict')}: {clean(found.review.get('comments', ''))}")
+    if found.decisions:
+        lines.append("decisions:")
+    for decision in found.decisions:
+        why = f" ({decision['reason']})" if decision.get("reason") else ""
+        unit = f" {decision['unit']}" if decision.get("unit") else ""
+        lines.append(clean(f"  {decision.get('name')} = {decision.get('value')}{unit}{why}"))
+    return lines
