@@ -260,7 +260,7 @@ class Assembly:
             cancelled=self.settings.cancelled,
         )  # fmt: skip
 
-    def lock(self, spec: Spec, task: Task, shop: Workshop, attempt: Attempt, *, wait_for_person: bool) -> Lock:
+    def lock(self, spec: Spec, task: Task, shop: Workshop, attempt: Attempt, approval: Approval | None) -> Lock:
         """The record of what a script is approved for."""
         source = attempt.draft.source
         if source is None or attempt.execution is None:
@@ -275,7 +275,7 @@ class Assembly:
             spec_text=spec.text,
             spec_digest=spec.digest,
             script_digest=digest_script(source),
-            approval=None if wait_for_person else Approval(by="checks", name=None, time=now),
+            approval=approval,
             created=now,
             models={role: {"asked": model.name, "reported": model.reported} for role, model in witnesses.items()},
             attempts=attempt.number,

@@ -69,6 +69,7 @@ class Workshop:
     second: Coder | None = None
     last_word: Callable[[Spec, Task, Attempt], str] = lambda *_: ""
     pictures: Callable[[Trial], Sequence[Picture]] = lambda _: ()
+    ask: Callable[[Attempt], Attempt] = lambda attempt: attempt
 
 
 def author(
@@ -110,7 +111,8 @@ def judge(shop: Workshop, spec: Spec, task: Task, attempt: Attempt, brief: str, 
     try:
         if attempt.draft.source is not None and not checks.stops(attempt.findings):
             attempt = replace(attempt, findings=(*attempt.findings, *_elsewhere(shop, spec, others, attempt.draft)))
-        return _reviewed(shop, spec, task, attempt, brief)
+        attempt = _reviewed(shop, spec, task, attempt, brief)
+        return shop.ask(attempt) if attempt.accepted else attempt
     except BaseException:
         _discard(shop, attempt)
         raise

@@ -20,6 +20,7 @@ from typing import Any
 
 from snakemake_executor_plugin_llmagent.errors import LockMismatch
 from snakemake_executor_plugin_llmagent.spec import State, digest_text
+from snakemake_executor_plugin_llmagent.trail import in_words, rejection
 
 MOST_LISTED = 100
 """How many inputs a lock lists by path; it is a file that people read."""
@@ -63,6 +64,8 @@ class Lock:
         review: verdict and comments of the supervisor, None without one.
         decisions: what the sentence left open and how the author decided.
         session: path of the session relative to the working directory, and its digest.
+        replaces: digest of the script that was approved before this one, empty if none was.
+        trail: what people did with the scripts of the rule, oldest first.
         created: when it was written, in UTC, ISO 8601.
     """
 
@@ -85,6 +88,8 @@ class Lock:
     review: Mapping[str, str] | None = None
     decisions: tuple[Mapping[str, Any], ...] = ()
     session: Mapping[str, str] = field(default_factory=dict)
+    replaces: str = ""
+    trail: tuple[Mapping[str, str], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,6 +169,8 @@ def status(script: Path, spec_digest: str) -> Status:
         return Status(state=State.EDITED, reason="the script has no lock: it was put there by hand", source=source)
     if lock.spec_digest != spec_digest:
         state, reason = State.STALE, "what the rule asks for has changed since the script was approved"
+    elif rejected := rejection(lock.trail, lock.script_digest):
+        state, reason = State.STALE, in_words(rejected)
     elif lock.approval is None:
         # Before anything else: a script that nobody has approved does not become the user's own by a changed blank.
         changed = lock.script_digest != digest_script(source)
@@ -298,7 +305,7 @@ _TYPES: Mapping[str, type | tuple[type, ...]] = {
     "rule": str, "spec_text": str, "spec_digest": str, "script_digest": str, "approval": (dict, type(None)),
     "created": str, "models": dict, "attempts": int, "usage": dict, "python": str, "packages": dict,
     "sandbox": (dict, str), "run": dict, "checks": dict, "evidence": dict, "blind": dict,
-    "review": (dict, type(None)), "decisions": list, "session": dict,
+    "review": (dict, type(None)), "decisions": list, "session": dict, "replaces": str, "trail": list,
 }  # fmt: skip
 _WITHIN: Mapping[str, Mapping[str, type | tuple[type, ...]]] = {
     "sandbox": {"backend": str, "landlock": (int, type(None)), "limits": dict},
@@ -320,8 +327,9 @@ def _from_record(path: Path, record: dict[str, Any]) -> Lock:
         raise LockMismatch(f"The lock {path} has entries that are unknown or of a wrong type: {', '.join(wrong)}.")
     try:
         approval = record.pop("approval")
-        decisions = tuple(record.pop("decisions", ()))
-        return Lock(**record, approval=None if approval is None else Approval(**approval), decisions=decisions)
+        decisions, trail = tuple(record.pop("decisions", ())), tuple(record.pop("trail", ()))
+        approved = None if approval is None else Approval(**approval)
+        return Lock(**record, approval=approved, decisions=decisions, trail=trail)
     except (TypeError, KeyError) as error:
         raise LockMismatch(f"The lock {path} lacks or has an unknown entry: {error}.") from error
 

@@ -17,6 +17,8 @@ from typing import Any
 from snakemake_executor_plugin_llmagent.spec import digest_text
 
 EVENT_VERSION = 1
+OUTPUTS = "outputs"
+"""Folder of a session with what a trial made whose script waits for a person."""
 
 
 def utc_now() -> str:

@@ -19,7 +19,9 @@ import pytest
 PACKAGE = "snakemake_executor_plugin_llmagent"
 ROOT = Path(__file__).parents[1]
 
-BASE = frozenset({"errors", "spec", "config", "decisions", "descriptions", "protocols", "text", "syntax", "trials"})
+BASE = frozenset(
+    {"errors", "spec", "config", "decisions", "descriptions", "protocols", "text", "syntax", "trail", "trials"}
+)
 LEAVES = frozenset({"formats", "data", "llm", "sandbox", "lock", "session", "ledger"})
 BUILT_ON_FORMATS = frozenset({"context", "checks", "probes", "blinding"})
 IDEA = frozenset({"prompts", "replies", "briefs", "roles", "taxonomy", "authoring"})
@@ -30,6 +32,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "errors": frozenset(),
     "text": frozenset(),
     "syntax": frozenset(),
+    "trail": frozenset(),
     "spec": frozenset({"errors"}),
     "config": frozenset({"errors", "text"}),
     "decisions": frozenset({"errors", "spec"}),

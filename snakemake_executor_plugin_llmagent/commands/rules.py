@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import getpass
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from snakemake_executor_plugin_llmagent import lock
 from snakemake_executor_plugin_llmagent.blinding.words import in_words
-from snakemake_executor_plugin_llmagent.errors import ConfigError, LockMismatch
+from snakemake_executor_plugin_llmagent.errors import LockMismatch
 from snakemake_executor_plugin_llmagent.lock import Status, opened
 
 if TYPE_CHECKING:
@@ -68,14 +66,6 @@ def blind_of(rule: AgentRule, status: Status) -> str:
     return f"unblinded by {who.get('name')}, {who.get('time')} (was blinded: {what})"
 
 
-def person(folder: Path) -> str:
-    """The person's name as the project's git knows it, or else that of the account."""
-    try:
-        asked = subprocess.run(["git", "config", "user.name"], cwd=folder, capture_output=True, text=True, check=False)
-        named = asked.stdout.strip()
-    except OSError:
-        named = ""
-    try:
-        return named or getpass.getuser()
-    except (OSError, KeyError):  # an account without a name, as in some containers
-        raise ConfigError("Nobody knows your name; give it with --name.") from None
+def home_of(options: argparse.Namespace) -> Path:
+    """Where the plugin keeps what is never committed, in the working directory that the options name."""
+    return (options.directory or Path.cwd()).absolute() / ".snakemake" / "llmagent"

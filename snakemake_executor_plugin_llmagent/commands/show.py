@@ -6,11 +6,15 @@ import argparse
 import json
 from dataclasses import asdict
 
-from snakemake_executor_plugin_llmagent.commands.rules import Add, facts_of, rule_of
+from snakemake_executor_plugin_llmagent import briefs
+from snakemake_executor_plugin_llmagent.commands.rules import Add, facts_of, home_of, rule_of
 from snakemake_executor_plugin_llmagent.commands.terminal import STYLES, print_line, print_source
 from snakemake_executor_plugin_llmagent.errors import LockMismatch
 from snakemake_executor_plugin_llmagent.lock import Lock
+from snakemake_executor_plugin_llmagent.session import OUTPUTS
+from snakemake_executor_plugin_llmagent.spec import State
 from snakemake_executor_plugin_llmagent.text import clean
+from snakemake_executor_plugin_llmagent.trail import in_words
 
 
 def add_show(add: Add) -> None:
@@ -36,6 +40,8 @@ def run(options: argparse.Namespace) -> int:
         print_source(clean(status.source))
     if found is not None:
         print_line("\n".join(evidence(found)))
+    for line in _next(rule.name, facts["state"], found, options):
+        print_line(line)
     return 0 if status else LockMismatch.exit_code
 
 
@@ -55,6 +61,8 @@ def evidence(found: Lock) -> list[str]:
             f"{found.run['peak_memory_mb']} MB"
         )
     lines += [f"check {name}: {clean(result)}" for name, result in found.checks.items()]
+    if found.evidence:
+        lines += [clean(line.removeprefix("- ")) for line in briefs.proved(found.evidence).splitlines()]
     if found.review:
         lines.append(f"review: {found.review.get('verdict')}: {clean(found.review.get('comments', ''))}")
     if found.decisions:
@@ -63,4 +71,17 @@ def evidence(found: Lock) -> list[str]:
         why = f" ({decision['reason']})" if decision.get("reason") else ""
         unit = f" {decision['unit']}" if decision.get("unit") else ""
         lines.append(clean(f"  {decision.get('name')} = {decision.get('value')}{unit}{why}"))
+    if found.trail:
+        lines.append("what people did:")
+    lines += [clean(f"  {in_words(entry)}") for entry in found.trail]
     return lines
+
+
+def _next(name: str, state: str, found: Lock | None, options: argparse.Namespace) -> list[str]:
+    """What a person can look at and do now."""
+    if state != State.AWAITING or found is None:
+        return []
+    home = home_of(options)
+    outputs = home.parents[1] / found.session.get("path", "") / OUTPUTS
+    shown = [f"what it made on trial: {outputs}"] if found.session.get("path") and outputs.is_dir() else []
+    return ["", *shown, f'To go on: `llmagent approve {name}`, or `llmagent reject {name} --because "..."`.']

@@ -57,9 +57,9 @@ def print_line(*parts: Cell) -> None:
     Console().print(*(Text(part) if isinstance(part, str) else Text(part[0], style=part[1]) for part in parts))
 
 
-def print_source(source: str, language: str = "python") -> None:
-    """Print a source with its lines numbered and in colours."""
+def print_source(source: str, language: str = "python", *, numbered: bool = True) -> None:
+    """Print a source in colours, its lines numbered."""
     from rich.console import Console
     from rich.syntax import Syntax
 
-    Console().print(Syntax(source, language, line_numbers=True, background_color="default"))
+    Console().print(Syntax(source, language, line_numbers=numbered, background_color="default"))

@@ -22,7 +22,7 @@ from snakemake_executor_plugin_llmagent.config import (
 )
 from snakemake_executor_plugin_llmagent.errors import ConfigError
 from snakemake_executor_plugin_llmagent.host.asked import blind_of, checks_of, crosscheck_of, decide_of, probes_of
-from snakemake_executor_plugin_llmagent.host.blinded import digest_param, opened_script
+from snakemake_executor_plugin_llmagent.host.blinded import digest_param, opened_script, times_rejected
 from snakemake_executor_plugin_llmagent.host.names import offer_names
 from snakemake_executor_plugin_llmagent.host.withheld import note_secrets
 from snakemake_executor_plugin_llmagent.host.wrong import AgentRuleError, SandboxError
@@ -78,6 +78,7 @@ class AgentRule:
         options: choices about authoring.
         script: where its script lies, or will.
         unblinded: digest of the script to which the data of a blinded rule were open when the Snakefile was read.
+        rejections: how often people had rejected a script of the rule by then.
     """
 
     name: str
@@ -85,6 +86,7 @@ class AgentRule:
     options: Options
     script: Path
     unblinded: str = ""
+    rejections: int = 0
 
     def unconfined(self, text: str) -> SandboxError:
         """Why a job of the rule fails although its script may be right."""
@@ -276,7 +278,10 @@ def _complete(ruleinfo: AgentRuleInfo, rulename: str) -> AgentRule:
         raise _error(declaration, str(error)) from None
     script = _claim(declaration, ruleinfo.name or declaration.name or rulename, rulename, spec.digest)
     opened = opened_script(script, spec)
-    return AgentRule(name=rulename, spec=spec, options=declaration.options, script=script, unblinded=opened)
+    return AgentRule(
+        name=rulename, spec=spec, options=declaration.options, script=script, unblinded=opened,
+        rejections=times_rejected(script),
+    )  # fmt: skip
 
 
 def _claim(declaration: Declaration, defined: str, rulename: str, digest: str) -> Path:

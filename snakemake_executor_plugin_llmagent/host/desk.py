@@ -8,6 +8,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ from snakemake_executor_plugin_llmagent.config import (
     remove_keys,
 )
 from snakemake_executor_plugin_llmagent.errors import AgentError, Cancelled, NotApproved, SandboxUnavailable
+from snakemake_executor_plugin_llmagent.host import freezing, versions
+from snakemake_executor_plugin_llmagent.host.asking import ask, can_ask
 from snakemake_executor_plugin_llmagent.host.blinded import Blinds
 from snakemake_executor_plugin_llmagent.host.bridge import JobTask
 from snakemake_executor_plugin_llmagent.host.declared import AgentRule, script_reference
@@ -37,9 +40,10 @@ from snakemake_executor_plugin_llmagent.host.turns import forget_dead_author, on
 from snakemake_executor_plugin_llmagent.host.withheld import note_secrets
 from snakemake_executor_plugin_llmagent.host.wrong import AgentRuleError, SandboxError
 from snakemake_executor_plugin_llmagent.lock import Status
-from snakemake_executor_plugin_llmagent.protocols import Finding, Task
+from snakemake_executor_plugin_llmagent.protocols import Task
 from snakemake_executor_plugin_llmagent.roles import Attempt, Draft
 from snakemake_executor_plugin_llmagent.sandbox.collect import clear
+from snakemake_executor_plugin_llmagent.session import OUTPUTS
 from snakemake_executor_plugin_llmagent.spec import State
 from snakemake_executor_plugin_llmagent.text import one_line
 
@@ -58,6 +62,7 @@ class Desk:
         self._cancelled = cancelled
         chosen = workflow.executor_settings
         self._locked = bool(getattr(chosen, "locked", False))
+        self._asks = bool(getattr(chosen, "ask", False)) and can_ask(self._logger)
         self._assembly = Assembly(_settings(chosen, cancelled))
         self._blinds = Blinds(self._assembly, self._options, self._tell)
         note_secrets(workflow)
@@ -227,23 +232,21 @@ class Desk:
     # --- authoring ----------------------------------------------------------------------------------------------
 
     def _write(self, job: Any, agent: AgentRule, status: Status) -> bool:
-        start = None
-        if status.state is State.STALE and status.source is not None:
-            old = one_line(status.lock.spec_text, 500) if status.lock else "something else"
-            finding = Finding(check="spec.changed", message=f"This script was written for: {old}. Adapt it.")
-            start = Attempt(number=0, draft=Draft(source=status.source), findings=(finding,))
-        with self._shop(agent, job) as shop:
+        with self._shop(agent, job, status) as shop:
             with self._giving_up(agent):
                 task = self._blinds.seen(agent, JobTask(job, agent.script), shop.stages)
-                attempt = author(shop, agent.spec, task, start=start)
-                self._freeze(agent, task, shop, attempt, status)
+                attempt = author(shop, agent.spec, task, start=freezing.start_from(status, agent.spec))
+                self._freeze(job, agent, task, shop, attempt, status)
             return self._deliver(job, agent, attempt)
 
     @contextmanager
-    def _shop(self, agent: AgentRule, job: Any) -> Iterator[Workshop]:
+    def _shop(self, agent: AgentRule, job: Any, status: Status) -> Iterator[Workshop]:
         """A workshop with a session; its stages are gone afterwards, whatever happened."""
         with self._giving_up(agent):
             shop = self._open_shop(agent, job)
+            if self._asks and freezing.needs_person(self._options(agent), status):
+                asked = partial(ask, agent, status, self._assembly.settings.home, self._stop_if_cancelled)
+                shop = replace(shop, ask=asked)
         try:
             yield shop
         finally:
@@ -282,19 +285,17 @@ class Desk:
             self._given_up[agent.script] = text
             raise SandboxUnavailable(text) from error
 
-    def _freeze(self, agent: AgentRule, task: Task, shop: Workshop, attempt: Attempt, status: Status) -> None:
+    def _freeze(self, job: Any, agent: AgentRule, task: Task, shop: Workshop, attempt: Attempt, status: Status) -> None:
         assert attempt.draft.source is not None
         self._stop_if_cancelled()
         keep_edited(agent.script, status, self._logger)
         if status.source is not None:
             shop.session.keep("before/script.py", status.source)
         shop.session.event("frozen", script=str(agent.script), attempts=attempt.number)
-        # What a person has approved is mended, but a person approves it again.
-        before = status.lock.approval if status.lock is not None and status.state is State.FROZEN else None
-        by_person = before is not None and before.by == "person"
-        person = by_person or self._options(agent).approve == "person"
-        made = self._assembly.lock(agent.spec, task, shop, attempt, wait_for_person=person)
+        approval = freezing.approval_of(attempt, self._options(agent), status)
+        made = freezing.taking_over(self._assembly.lock(agent.spec, task, shop, attempt, approval), status)
         try:
+            versions.keep(self._assembly.settings.home, attempt.draft.source)
             lock.freeze(agent.script, attempt.draft.source, made)
         except OSError as error:
             raise NotApproved(
@@ -303,8 +304,9 @@ class Desk:
             ) from error
         # The outputs were made after this text was written and by it: they must not look older than their script.
         os.utime(agent.script, (attempt.draft.written, attempt.draft.written))
-        if person:
-            self._given_up[agent.script] = not_runnable(agent, self._status(agent))
+        if approval is None:
+            look = freezing.keep_outputs(job, attempt, shop.session.directory / OUTPUTS)
+            self._given_up[agent.script] = f"{not_runnable(agent, self._status(agent))}\n{look}"
 
     def _deliver(self, job: Any, agent: AgentRule, attempt: Attempt) -> bool:
         """Move the trial's outputs into place; False if the job has to run once more in the ordinary way."""
@@ -363,7 +365,7 @@ class Desk:
                 raise error
             self._raise_if_given_up(agent)
             self._tell(agent.name, "the frozen script failed on this job; it is tried once more to see why")
-            with self._shop(agent, job) as shop:
+            with self._shop(agent, job, status) as shop:
                 with self._giving_up(agent):
                     shop.session.event("repair", error=one_line(self._blinds.what_failed(agent, error), 500))
                     task = self._blinds.seen(agent, JobTask(job, agent.script), shop.stages)
@@ -372,7 +374,7 @@ class Desk:
                     if not attempt.accepted:
                         others = self._blinds.all_seen(agent, self._passed[agent.script], shop.stages)
                         attempt = author(shop, agent.spec, task, start=attempt, others=others)
-                        self._freeze(agent, task, shop, attempt, status)
+                        self._freeze(job, agent, task, shop, attempt, status)
                     self._blinds.stop_if_opened(agent, mended=attempt.number > 0)
                 return self._deliver(job, agent, attempt)
 

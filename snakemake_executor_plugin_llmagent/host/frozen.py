@@ -95,7 +95,9 @@ def not_runnable(agent: AgentRule, status: Status) -> str:
     if status.state is State.AWAITING:
         return (
             f"The script of agent rule {agent.name} waits for approval: {agent.script}\n"
-            f"Look at it with `llmagent show {agent.name}`, then run `llmagent approve {agent.name}`."
+            f"Look at it with `llmagent show {agent.name}` and `llmagent diff {agent.name}`.\n"
+            f"Then run `llmagent approve {agent.name}`, or have another one written: "
+            f'`llmagent reject {agent.name} --because "..."`.'
         )
     return (
         f"Agent rule {agent.name} has no script that may run ({status.state}: {status.reason}).\n"

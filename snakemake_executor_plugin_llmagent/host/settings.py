@@ -76,6 +76,13 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]
             "choices": ["checks", "person"],
         },
     )
+    ask: bool = field(
+        default=False,
+        metadata={
+            "help": "Ask in the terminal before a script is approved: approve it, reject it with a reason (which the "
+            "model is told), or leave it for later. Rules that choose nothing else then need a person's approval.",
+        },
+    )
     sandbox: Optional[str] = field(
         default=None,
         metadata={
@@ -171,7 +178,8 @@ def _chosen(settings: ExecutorSettings) -> Options:
     readable: Any = settings.readable  # through Snakemake's API anything may come; `validate_options` looks at it
     return Options(
         model=settings.model, coder=settings.coder, supervisor=settings.supervisor, crosscheck=settings.crosscheck,
-        supervision=settings.supervision, max_attempts=settings.max_attempts, approve=settings.approve,
+        supervision=settings.supervision, max_attempts=settings.max_attempts,
+        approve=settings.approve or ("person" if settings.ask else None),
         timeout=settings.timeout, sandbox=settings.sandbox, slice=settings.slice,
         readable=tuple(readable) if isinstance(readable, list) else readable or (),
     )  # fmt: skip
