@@ -75,7 +75,6 @@ MUTANTS = (
         changes=(
             ("boundaries = [float(value) for value in snakemake.params.boundaries]", "boundaries = [0.25, 0.5, 0.75]"),
         ),
-        escapes="static: a declared param is never used; or probe: double a numeric param, and something must move",
     ),
     Mutant(
         name="by_number_of_jets",

@@ -15,14 +15,12 @@ MUTANTS = (
                 '.astype(int) * pairs["probe_charge"].astype(int) > 0',
             ),
         ),
-        escapes="static: the sentence says `opposite charge`, the product of two charges is asked to be > 0",
     ),
     Mutant(
         name="unweighted",
         kind="weights ignored",
         source="LLM4HEP",
         changes=(('    weight = pairs["weight"][selected]\n', "    weight = np.ones(int(selected.sum()))\n"),),
-        escapes="static: column `weight` is read and never used; probe: double the weights of every second event; what does not move has not used them",
     ),
     Mutant(
         name="inverted",

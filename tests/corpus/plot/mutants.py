@@ -105,6 +105,5 @@ MUTANTS = (
             ('color="tab:red", label="Signal"', 'color="tab:red", label="Background"'),
             ('color="tab:blue", label="Background"', 'color="tab:blue", label="Signal"'),
         ),
-        escapes="nothing mechanical: a reviewer who sees the picture; static: the label `Background` on what is drawn from `simulation`",
     ),
 )

@@ -60,7 +60,6 @@ MUTANTS = (
         kind="hard-coded result",
         source="Collider-Bench",
         changes=(("b = n_sidebands * (WINDOW[1] - WINDOW[0]) / width_sidebands", "b = 1163.0"),),
-        escapes="static script.literal_result is only a warning here; probe half_events(inputs='data'): `background` keeps all digits while `observed` moves; static: n_sidebands is computed and only printed",
     ),
     Mutant(
         name="all_signal",

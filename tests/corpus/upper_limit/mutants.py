@@ -62,7 +62,6 @@ MUTANTS = (
                 "backgrounds = background * np.ones(N_NODES)",
             ),
         ),
-        escapes="contract: recompute CLs from `counts` and the uncertainty of the background, as `significance` does (10 %); static: a declared param is never used; or probe: double a numeric param, and something must move",
     ),
     Mutant(
         name="observed_from_memory",
