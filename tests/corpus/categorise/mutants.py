@@ -38,7 +38,6 @@ MUTANTS = (
                 "category = np.clip(np.digitize(score, boundaries) - 1, 0, None).astype(np.int32)",
             ),
         ),
-        escapes="contract yields_conserved: scores of the rows of a category lie between its `low` and `high`",
     ),
     Mutant(
         name="unweighted",
@@ -86,7 +85,6 @@ MUTANTS = (
                 'score = table["n_jets"].to_numpy() / table["n_jets"].to_numpy().max()\n',
             ),
         ),
-        escapes="contract yields_conserved: scores of the rows of a category lie between its `low` and `high`; probe: permute one column that the script reads, over the rows; if no number moves, the column has no effect",
     ),
     Mutant(
         name="positive_only",

@@ -33,7 +33,6 @@ MUTANTS = (
                 "scale_uncertainty = 10 * float(snakemake.params.scale_uncertainty)  # per cent",
             ),
         ),
-        escapes="contract variation_moves(largest=0.02): the mean or the sum moves by 5 % where the param says 0.5 %",
     ),
     Mutant(
         name="exchanged",
@@ -72,7 +71,6 @@ MUTANTS = (
         changes=(
             (DOWN, '    "scale_down": (m_yy * (1 + scale_uncertainty) * (1 - scale_uncertainty), events["weight"]),\n'),
         ),
-        escapes="contract variation_moves: up and down move the mean by amounts that differ 200 times",
     ),
     Mutant(
         name="weight_twice",
