@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 from snakemake_executor_plugin_llmagent.checks.case import Case, Found
 from snakemake_executor_plugin_llmagent.checks.contents.columns import arrays_aligned, columns_vary
+from snakemake_executor_plugin_llmagent.checks.contents.comparisons import COMPARISONS
 from snakemake_executor_plugin_llmagent.checks.contents.events import events_left, events_once, rows_asked_for
 from snakemake_executor_plugin_llmagent.checks.contents.events_mixed import rows_belong
 from snakemake_executor_plugin_llmagent.checks.contents.fits import fits_sound, goodness
@@ -22,7 +23,7 @@ from snakemake_executor_plugin_llmagent.checks.contents.weights import weights_k
 
 CONTENT_CHECKS: tuple[Callable[[Case], Iterable[Found]], ...] = (
     keys_promised, events_left, rows_asked_for, events_once, weights_kept, weights_there, yields_weighted, columns_vary,
-    arrays_aligned, rows_belong, objects_as_told, histogram_errors, magnitudes, units_of_results, cutflows_fall,
-    probabilities, errors_positive, fits_sound, goodness, significances, images_show, not_identical,
+    arrays_aligned, rows_belong, objects_as_told, *COMPARISONS, histogram_errors, magnitudes, units_of_results,
+    cutflows_fall, probabilities, errors_positive, fits_sound, goodness, significances, images_show, not_identical,
 )  # fmt: skip
 """In the order in which their findings are shown: first what the rest may follow from."""
