@@ -12,9 +12,10 @@ from snakemake_executor_plugin_llmagent.checks.case import Case, Found
 from snakemake_executor_plugin_llmagent.checks.contents.binnings import Binning, binnings
 from snakemake_executor_plugin_llmagent.checks.contents.names import pieces, shown
 from snakemake_executor_plugin_llmagent.checks.contents.results import numbers, places
+from snakemake_executor_plugin_llmagent.checks.contents.sentence import units
 
 UNITS = (1.0, 1e-3, 1e3)
-"""An axis may be in MeV, or in TeV, where the sentence says GeV."""
+"""An axis may be in MeV, or in TeV, where the sentence says GeV, or without a unit."""
 NEAR = 1e-3
 """Ends of bins this near to each other are the same [of the width of a bin]."""
 Numbers = np.ndarray[Any, Any]
@@ -62,6 +63,11 @@ def axes_as_told(case: Case) -> Iterable[Found]:
     found = list(axes(case))
     for binning in told:
         if any(_same(axis, binning) for axis in found):
+            continue
+        elsewhere = next((axis for axis in found if any(_same(axis, binning, by) for by in UNITS)), None)
+        if elsewhere is not None:
+            if binning.in_gev:
+                yield _in_another_unit(case, elsewhere, binning)
             continue
         others = [one for one in told if one is not binning]
         near = [axis for axis in found if _near(axis, binning) and not any(_same(axis, one) for one in others)]
@@ -115,10 +121,18 @@ def _axes(found: Iterable[tuple[str, Numbers]]) -> Iterator[Axis]:
             yield Axis(label=label, edges=finite)
 
 
-def _same(axis: Axis, binning: Binning) -> bool:
-    if axis.bins != binning.bins:
-        return False
-    return any(np.allclose(axis.edges * by, binning.edges, rtol=0, atol=NEAR * binning.width) for by in UNITS)
+def _in_another_unit(case: Case, axis: Axis, binning: Binning) -> Found:
+    return Found(
+        check="histogram.binning",
+        # A sentence that names two units may want the axis in the other one.
+        warning=units(case.text) != {"GeV"},
+        message=f"{axis.label} runs from {axis.low:g} to {axis.high:g}, but the rule says `{binning.said}`. Fill, and "
+        "label, it in the unit of the rule.",
+    )
+
+
+def _same(axis: Axis, binning: Binning, by: float = 1.0) -> bool:
+    return axis.bins == binning.bins and np.allclose(axis.edges * by, binning.edges, rtol=0, atol=NEAR * binning.width)
 
 
 def _near(axis: Axis, binning: Binning) -> bool:

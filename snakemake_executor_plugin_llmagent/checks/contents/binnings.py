@@ -38,9 +38,15 @@ _FORMS = tuple(
 )
 _OTHER = re.compile(
     rf"{_APART}{NUMBER}[\s-]*(?:{UNIT})?[\s-]+(?:\w+[\s-]+){{0,2}}?bins?\b|\bbins? (?:of|with) [^.;,]{{0,20}}?{NUMBER}"
-    r"|\bbin[\s-]?widths?\b|\bbin edges (?:of|from|are)\b|re-?bin|merg\w+|variable|quantile|adaptive|log(?:arithm\w*"
-    r"|[\s-]spaced)|equally populated|coarse|fine[r-]"
+    r"|\bbin[\s-]?widths?\b|\bbin edges (?:of|from|are)\b"
 )
+_NOT_EVEN = re.compile(
+    r"re-?bin|merg|combin|variable|quantile|adaptive|\blog|populated|coarse|finer|split|divide|blind|without|exclud"
+    r"|except|leav\w+[^.;]{0,40}\bout\b|omit|hid(?:e|den)\b|side-?band|outside|\bgap"
+    r"|\binputs?\b[^.;:]{0,60}\bbin|histograms? (?:of|in|from) the input|input: hist",
+    re.IGNORECASE,
+)
+"""Words of a sentence by which bins may become others, or belong to something else."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,12 +57,14 @@ class Binning:
         low, high: the ends of the axis.
         bins: how many.
         said: the words of the sentence.
+        in_gev: whether there is a unit.
     """
 
     low: float
     high: float
     bins: int
     said: str
+    in_gev: bool = False
 
     @property
     def width(self) -> float:
@@ -70,9 +78,14 @@ class Binning:
 
 
 def binnings(text: str, params: Mapping[str, Any]) -> tuple[list[Binning], bool]:
-    """The binnings that a text gives, and whether it speaks of no bins besides these."""
+    """The binnings that a text gives, and whether it speaks of no bins besides these.
+
+    None where bins may be combined, left out or of unequal width.
+    """
     text = re.sub(r"\s+", " ", text)
     found: list[Binning] = []
+    if _NOT_EVEN.search(text):
+        return found, False
     rest = text
     for form in _FORMS:
         for match in form.finditer(rest):
@@ -101,7 +114,7 @@ def _binning(match: re.Match[str], params: Mapping[str, Any]) -> Binning | None:
             return None  # the range has the unit of the width, or that of the column
     if bins is None or not 1 <= bins <= 100_000 or abs(bins - round(bins)) > 1e-6 or not low < high:
         return None
-    return Binning(low=low, high=high, bins=round(bins), said=match[0].strip(" ,"))
+    return Binning(low=low, high=high, bins=round(bins), said=match[0].strip(" ,"), in_gev=low_unit is not None)
 
 
 def _widths(groups: Mapping[str, str | None]) -> Iterator[tuple[str, str | None]]:

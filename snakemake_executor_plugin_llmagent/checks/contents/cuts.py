@@ -23,7 +23,6 @@ SHARE, LEAST = 1e-3, 3
 """So many values have to be beyond a bound, at least this share of them: a rounded one is not."""
 SLACK = 1e-5
 """Values this near to a bound may lie at it, in single precision [relative]."""
-_SELECTING = r"\b(select\w*|cuts?|require\w*|keep|take|skim)\b"
 _EVERYTHING = (
     r"\b(one|a) (row|entry|line) per event\b|\ball (rows|events|entries)\b|every (row|event|entry)\b"
     r"|(rows|events|entries) of the inputs?\b|equal length"
@@ -38,7 +37,7 @@ def cuts_applied(case: Case) -> Iterable[Found]:
     told = list(thresholds(case.text, case.params, frozenset(name for _, sheet in tables for name in sheet.columns)))
     for part, sheet in tables:
         yield from _momenta(case, part, flat(sheet), told)
-    if len(tables) == 1 and mentions(case.text, _SELECTING) and not mentions(case.text, _EVERYTHING):
+    if len(tables) == 1 and not mentions(case.text, _EVERYTHING):
         part, sheet = tables[0]
         columns = flat(sheet)
         for window in windows_of_columns(case.text, case.params, frozenset(columns)):
@@ -75,6 +74,8 @@ def _fits(one: Threshold, slot: Slot, kinds: set[str | None], from_zero: bool) -
     if (one.kind is None) != (slot.kind is None) and len(kinds) > 1:
         return False
     place = slot.place + 1 if slot.place is not None and from_zero else slot.place
+    if one.first is not None and (place is None or place > one.first):
+        return False
     return one.place is None or one.place == place
 
 

@@ -30,12 +30,12 @@ _TO_DATA = (
     r"((total|integral|area|yield|number|sum|event)s?( \w+)? (of|in) )?(the )?"
     r"(data|observ\w+|unit|unity|one|1|same|each)\b"
     r"|same (area|integral|number of events|yield|normali[sz]ation)|shapes? (only|comparison)"
-    r"|compare (the |their )?shapes"
+    r"|compare (the |their )?shapes|\bfit"
 )
 _FACTOR = (
     r"scal\w+|normali[sz]\w+|unit area|densit\w+|shapes?\b|lumi|cross.?section|xsec|divid\w+|per \w+|averag\w+"
     r"|multipl\w+|factor|fraction|prescal\w+|efficienc\w+|widths?\b|\bfit|template|subtract|times\b|reweight|smooth|toys?\b"
-    r"|pseudo|asimov|inject|strength|\bmu\b"
+    r"|pseudo|expect|extrapolat|project|area|twice|\b[fap]b\b|yields?\b|asimov|inject|strength|\bmu\b"
 )
 Numbers = np.ndarray[Any, Any]
 
@@ -143,14 +143,16 @@ def _by_a_factor(case: Case, known: list[Known]) -> Iterator[Found]:
     if reference is not None:
         asked = mentions(case.text, _TO_DATA)
         how = f", such that together they hold as much as {reference.label}"
+        certain = True
     else:
         words = " ".join((case.text, *case.params))
         # What a document among the inputs gives may be just that factor.
         asked = mentions(words, _FACTOR) or any(part.format not in TABLES for part in case.inputs)
-        how = ""
+        how, certain = "", False
     if not asked:
         yield Found(
             check="histogram.scaled",
+            warning=not certain,
             message=f"{', '.join(one.label for one in alike)}: contents are {factor:.6g} times what the input of that "
             f"name gives{how}. The rule asks for no such factor: draw what the weights say.",
         )

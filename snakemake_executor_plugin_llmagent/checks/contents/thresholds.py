@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from snakemake_executor_plugin_llmagent.checks.contents.kinds import KINDS, PLACES, noun_of
@@ -19,10 +19,15 @@ _ENDS = re.compile(r"(?<=[.;])\s+|\|")
 _NOTHING_SELECTED = (
     r"\b(number of|count\w*|how many|fraction|share|efficienc\w+|flag\w*|bool\w*|whether|label\w*|regions?|categor\w+"
     r"|plot\w*|draw\w*|histogram\w*|bins?|binned|fit|fits|fitted|fitting|train\w*|learn\w*|side-?bands?|blind\w*"
-    r"|sums?|integra\w+|significance|expected|observed|trigger threshold|skim\w*|pre-?select\w*|already|for example"
+    r"|sums?|integra\w+|significance|expected|observed|trigger\w*|skim\w*|pre-?select\w*|already|for example"
     r"|e\.g|or|not|no|neither|nor|outside|except|unless|veto\w*|reject\w*|remov\w*|drop\w*|discard\w*|exclud\w*"
     r"|without|if any|(?:is|pass|passes|has)_\w+|standardi[sz]\w*|inputs? (has|have|holds?|is|are)|were|was|generated"
-    r"|truth|otherwise|pre-?scal\w*)\b"
+    r"|truth|otherwise|pre-?scal\w*|weights?|weighted|reweight\w*|scales?|factors?|correct\w*|smear\w*|called"
+    r"|multipl\w+|HT|scalar|made of|adds? up|defin\w+|tagg?\w*|overlap\w*)\b"
+)
+_SELECTING = (
+    r"\b(select\w*|require\w*|keep|take|cuts?|must|(?:is|are) \*?good\b|good (?:if|ones|\w+s?)|numbered|sorted"
+    r"|ordered|(?:first|leading) (?:two|three|four|five|six|\d+)|only)\b"
 )
 _ABOVE = r"(?:>=?|≥|above|(?:of )?at least|greater than|larger than|more than|exceeding|exceeds|over)"
 _BEFORE_BOUND = r"\s*(?:\[\w+\]\s*)?(?:is |are |be |must be |has to be |have to be |should be |lies |lie )?\s*"
@@ -44,6 +49,7 @@ _ANY = frozenset(
      "keep", "are", "with"} | PLACES.keys()
 )  # fmt: skip
 """Words before a noun that do not make a smaller class of it."""
+_NUMBERS = {"a": 1, "an": 1, "one": 1, "any": 1, "two": 2, "three": 3, "four": 4}
 _BESIDE = frozenset({"with", "of", "have", "has", "having", "that", "is", "are"})
 """Words between objects and their pT."""
 _BEFORE = frozenset(
@@ -54,12 +60,22 @@ _BEFORE = frozenset(
 
 
 @dataclass(frozen=True, kw_only=True)
+class Whose:
+    """Kind and place of objects, and how many of them, as of a `Threshold`."""
+
+    kind: str | None = None
+    place: int | None = None
+    first: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Threshold:
     """A least transverse momentum of objects.
 
     Attributes:
         kind: of the objects; None where none is named.
         place: of the object by falling pT; None for all.
+        first: how many objects, from the first one on, have to pass it; None for all.
         low: the least value [GeV].
         said: the words of the sentence.
         certain: whether there is a unit with it.
@@ -67,6 +83,7 @@ class Threshold:
 
     kind: str | None
     place: int | None
+    first: int | None
     low: float
     said: str
     certain: bool
@@ -83,10 +100,10 @@ class Window:
 
 
 def statements(text: str) -> Iterator[str]:
-    """The pieces of a text that each say one thing, those that select nothing for sure left out."""
+    """The pieces of a text that each say one thing, if it selects something for sure."""
     for block in blocks(text):
         for statement in _ENDS.split(re.sub(r"\s+", " ", block)):
-            if statement and not mentions(statement, _NOTHING_SELECTED):
+            if mentions(statement, _SELECTING) and not mentions(statement, _NOTHING_SELECTED):
                 yield statement
 
 
@@ -102,7 +119,7 @@ def thresholds(text: str, params: Mapping[str, Any], columns: frozenset[str]) ->
             while after is not None:
                 also = _named(after["of"])
                 if also is not None:
-                    yield from _threshold(statement, after, (also[0] or whose[0], also[1]), params)
+                    yield from _threshold(statement, after, replace(also, kind=also.kind or whose.kind), params)
                 after = _NEXT.match(statement, after.end())
 
 
@@ -112,9 +129,7 @@ def _explains(statement: str, match: re.Match[str], columns: frozenset[str]) -> 
     return found is not None and found[1] in columns
 
 
-def _threshold(
-    statement: str, match: re.Match[str], whose: tuple[str | None, int | None], params: Mapping[str, Any]
-) -> Iterator[Threshold]:
+def _threshold(statement: str, match: re.Match[str], whose: Whose, params: Mapping[str, Any]) -> Iterator[Threshold]:
     low = value(match["low"], params)
     if low is None:
         return
@@ -126,7 +141,7 @@ def _threshold(
     if unit is None and not 1 <= least <= 500:
         return
     yield Threshold(
-        kind=whose[0], place=None if more is not None else whose[1], low=least,
+        kind=whose.kind, place=None if more is not None else whose.place, first=whose.first, low=least,
         said=re.sub(r"^(and|,) ", "", match[0].strip()), certain=unit is not None,
     )  # fmt: skip
 
@@ -137,7 +152,7 @@ def _unit_behind(statement: str, at: int) -> str | None:
     return found[1] if found is not None else None
 
 
-def _whose(statement: str, match: re.Match[str]) -> tuple[str | None, int | None] | None:
+def _whose(statement: str, match: re.Match[str]) -> Whose | None:
     """Kind and place of the objects of a pT; None if they are not among those that are known."""
     if match["of"]:
         return _named(match["of"])
@@ -149,24 +164,30 @@ def _whose(statement: str, match: re.Match[str]) -> tuple[str | None, int | None
     if noun_of(last) is not None:
         return _named(" ".join(words[-2:]))
     if last in _BESIDE:
-        return _named(" ".join(words[-3:-1])) if len(words) > 1 else (None, None)
+        return _counted(words[:-1]) if len(words) > 1 else Whose()
     if last in _BEFORE:
         found = _subject(words)
-        return found if found is None or last not in PLACES else (found[0], PLACES[last])
+        return found if found is None or last not in PLACES else Whose(kind=found.kind, place=PLACES[last])
     return None
 
 
-def _subject(words: list[str]) -> tuple[str | None, int | None] | None:
+def _subject(words: list[str]) -> Whose | None:
     """The object that was named last; what is named nowhere may be any."""
     for at in range(len(words) - 1, -1, -1):
         if noun_of(words[at]) is not None:
             return _named(" ".join(words[max(0, at - 1) : at + 1]))
         if any(words[at].lower().endswith((kind, f"{kind}s")) for kind in KINDS):
             return None  # a smaller class of objects: b-jets, a diphoton
-    return None, None
+    return Whose()
 
 
-def _named(words: str) -> tuple[str | None, int | None] | None:
+def _counted(words: list[str]) -> Whose | None:
+    """The objects at the end of some words, of which so many have to pass: `a jet`, `at least two photons`."""
+    found, before = _named(" ".join(words[-2:])), words[-2].lower() if len(words) > 1 else ""
+    return found if found is None or before not in _NUMBERS else replace(found, first=_NUMBERS[before])
+
+
+def _named(words: str) -> Whose | None:
     """Kind and place that a few words name, such as `of the subleading photon`; None if they name something else."""
     found = re.findall(r"[\w-]+", words)
     kind = noun_of(found[-1])
@@ -176,7 +197,7 @@ def _named(words: str) -> tuple[str | None, int | None] | None:
     if before not in _ANY:
         return None
     place = PLACES.get(before)
-    return kind, place
+    return Whose(kind=kind, place=place)
 
 
 # --- columns ---------------------------------------------------------------------------------------------------------

@@ -60,7 +60,7 @@ def test_several_binnings() -> None:
     found, certain = binnings("55 bins from 105 to 160, and a chi2 of 1 GeV bins", {})
     assert len(found) == 1
     assert not certain
-    assert not binnings("55 bins from 105 to 160, merged until each has 10 events", {})[1]
+    assert binnings("55 bins from 105 to 160, merged until each has 10 events", {}) == ([], False)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,8 @@ LEADING = "pT of the leading one > params.min_pt[0] and of the subleading one > 
     ],
 )
 def test_thresholds(text: str, expected: list[tuple[str | None, int | None, float]]) -> None:
-    assert [(one.kind, one.place, one.low) for one in thresholds(text, PARAMS, frozenset())] == expected
+    found = thresholds(f"Select: {text}" if "Cuts" not in text else text, PARAMS, frozenset())
+    assert [(one.kind, one.place, one.low) for one in found] == expected
 
 
 @pytest.mark.parametrize(
@@ -118,12 +119,19 @@ def test_thresholds(text: str, expected: list[tuple[str | None, int | None, floa
     ],
 )  # fmt: skip
 def test_what_is_no_threshold(text: str) -> None:
-    assert list(thresholds(text, PARAMS, frozenset({"hard"}))) == []
+    assert list(thresholds(f"Select {text}", PARAMS, frozenset({"hard"}))) == []
 
 
 def test_thresholds_without_a_unit_are_uncertain() -> None:
-    (said,) = thresholds("jets with pT > 25", {}, frozenset())
+    (said,) = thresholds("Select jets with pT > 25", {}, frozenset())
     assert not said.certain
+    assert list(thresholds("jets with pT > 25 GeV", {}, frozenset())) == [], "nobody says what becomes of them"
+
+
+def test_thresholds_of_the_first_objects() -> None:
+    text = "Select events with a jet with pT > 60 GeV and two photons with pT > 25 GeV; keep jets with pT > 20 GeV"
+    found = {(one.kind, one.first, one.low) for one in thresholds(text, {}, frozenset())}
+    assert found == {("jet", 1, 60), ("photon", 2, 25), ("jet", None, 20)}
 
 
 @pytest.mark.parametrize(
@@ -136,7 +144,7 @@ def test_thresholds_without_a_unit_are_uncertain() -> None:
     ],
 )  # fmt: skip
 def test_windows_of_columns(text: str, expected: tuple[str, float, float | None]) -> None:
-    (found,) = windows_of_columns(text, PARAMS, frozenset({"m_yy", "score"}))
+    (found,) = windows_of_columns(f"Select {text}", PARAMS, frozenset({"m_yy", "score"}))
     assert (found.column, found.low, found.high) == expected
 
 
@@ -149,7 +157,7 @@ def test_windows_of_columns(text: str, expected: tuple[str, float, float | None]
     ],
 )  # fmt: skip
 def test_what_is_no_window(text: str) -> None:
-    assert list(windows_of_columns(text, PARAMS, frozenset({"m_yy", "score"}))) == []
+    assert list(windows_of_columns(f"Select {text}", PARAMS, frozenset({"m_yy", "score"}))) == []
 
 
 # --- names of columns -------------------------------------------------------------------------------------------------
