@@ -139,6 +139,16 @@ def mass_window(low: float, high: float, column: str | None = None) -> None:
     """
 
 
+def column_range(column: str, low: float | None = None, high: float | None = None, unit: str = "GeV") -> None:
+    """A column of the outputs lies within [low, high], of which one end may be open.
+
+    low <= x <= high for all values of every column of this name, in tables, arrays and lists of records; of lists all
+    members. What an event does not have (NaN) is passed over, but there has to be a value. Ends are kept to 1e-6, as
+    near as single precision comes. `unit` is that of the ends, for the message; an energy that would lie within them
+    in another unit is told so.
+    """
+
+
 def closure(parameter: str, truth: float, max_pull: float = 3.0) -> None:
     """A fitted parameter agrees with what was injected, within `max_pull` errors.
 
@@ -157,7 +167,7 @@ CONTRACTS: Mapping[str, Callable[..., None]] = {
     function.__name__: function
     for function in (
         fit_valid, pulls, chi2_band, yields_conserved, cutflow_monotonic, weights_sum, variation_moves, poisson_errors,
-        efficiency_in_unit_interval, significance, limit_ordering, upper_limit, mass_window, closure,
+        efficiency_in_unit_interval, significance, limit_ordering, upper_limit, mass_window, column_range, closure,
         stable_seed,
     )
 }  # fmt: skip

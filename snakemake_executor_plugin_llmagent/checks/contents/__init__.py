@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from snakemake_executor_plugin_llmagent.checks.case import Case, Found
 from snakemake_executor_plugin_llmagent.checks.contents.categories import rows_in_categories
 from snakemake_executor_plugin_llmagent.checks.contents.columns import arrays_aligned, columns_vary
+from snakemake_executor_plugin_llmagent.checks.contents.comparisons import COMPARISONS
 from snakemake_executor_plugin_llmagent.checks.contents.events import events_left, events_once, rows_asked_for
 from snakemake_executor_plugin_llmagent.checks.contents.events_mixed import rows_belong
 from snakemake_executor_plugin_llmagent.checks.contents.expectations import observation_expected
@@ -29,7 +30,7 @@ from snakemake_executor_plugin_llmagent.checks.contents.yields import yields_of_
 
 CONTENT_CHECKS: tuple[Callable[[Case], Iterable[Found]], ...] = (
     keys_promised, events_left, rows_asked_for, events_once, weights_kept, weights_there, yields_weighted, columns_vary,
-    arrays_aligned, rows_belong, objects_as_told, histogram_errors, magnitudes, units_of_results, cutflows_fall,
+    arrays_aligned, rows_belong, objects_as_told, *COMPARISONS, histogram_errors, magnitudes, units_of_results, cutflows_fall,
     rows_in_categories, probabilities, errors_positive, ratios_as_told, fits_sound, goodness, significances,
     sidebands_counted, yields_of_the_region, observation_expected, limits_recomputed, variations_filled, images_show,
     not_identical,

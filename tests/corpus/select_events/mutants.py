@@ -11,7 +11,6 @@ MUTANTS = (
             ("        (pt[:, 0] > min_pt_lead)\n", "        (pt[:, 0] / MEV > min_pt_lead)\n"),
             ("        & (pt[:, 1] > min_pt_sub)\n", "        & (pt[:, 1] / MEV > min_pt_sub)\n"),
         ),
-        escapes="contract of the range of any column, `column_range('pt1', low=40)`; or the sentence's `pT ... > params.min_pt[0]` held against the least pT of the output",
     ),
     Mutant(
         name="crack_with_or",

@@ -126,6 +126,7 @@ def test_strange_files_break_no_check(tmp_path: Path, name: str) -> None:
     arguments: dict[str, dict[str, Any]] = {
         "mass_window": {"low": 1, "high": 2},
         "closure": {"parameter": "a", "truth": 1},
+        "column_range": {"column": "a", "low": 0},
     }
     contracts = [call(contract, **arguments.get(contract, {})) for contract in CONTRACTS]
     told = examine(asked(tmp_path, {name: STRANGE[name]}, {name: STRANGE[name]}, *contracts))
@@ -309,7 +310,7 @@ def test_every_contract_is_on_the_page() -> None:
 def test_examples_on_the_page_can_be_written(tmp_path: Path) -> None:
     names = {name: Named(CHECK, function) for name, function in CONTRACTS.items()}
     lists = re.findall(r"checks=(\[.*?\])", PAGE)
-    assert len(lists) == 5
+    assert len(lists) == 6
     for text in lists:
         assert eval(text, {"__builtins__": {}}, names)
 
