@@ -12,6 +12,7 @@ import numpy as np
 
 from snakemake_executor_plugin_llmagent.checks.case import Case, Found
 from snakemake_executor_plugin_llmagent.checks.contents.names import listed, pieces, shown
+from snakemake_executor_plugin_llmagent.checks.contents.ratios import ratios_as_told
 from snakemake_executor_plugin_llmagent.checks.contents.refill import same
 from snakemake_executor_plugin_llmagent.checks.contents.results import Place, number, numbers, places
 from snakemake_executor_plugin_llmagent.checks.contents.sentence import mentions
@@ -46,6 +47,8 @@ Numbers = np.ndarray[Any, Any]
 
 def ratios_upright(case: Case) -> Iterable[Found]:
     """A ratio is what the sentence says of the things beside it, not the inverse."""
+    if any(found.check == "ratio.inverted" for found in ratios_as_told(case)):
+        return  # said already, of the ratio that the sentence defines
     for place in places(case):
         for key in place.found:
             if _is_ratio(str(key)):
