@@ -32,7 +32,7 @@ CONTENT_CHECKS: tuple[Callable[[Case], Iterable[Found]], ...] = (
     keys_promised, events_left, rows_asked_for, events_once, weights_kept, weights_there, yields_weighted, columns_vary,
     arrays_aligned, rows_belong, objects_as_told, *COMPARISONS, histogram_errors, magnitudes,
     units_of_results, cutflows_fall, rows_in_categories, probabilities, errors_positive, ratios_as_told, fits_sound,
-    goodness, significances, sidebands_counted, yields_of_the_region, observation_expected, limits_recomputed, variations_filled, images_show,
-    not_identical,
+    goodness, significances, sidebands_counted, yields_of_the_region, observation_expected, limits_recomputed,
+    variations_filled, images_show, not_identical,
 )  # fmt: skip
 """In the order in which their findings are shown: first what the rest may follow from."""

@@ -13,6 +13,7 @@ from snakemake_executor_plugin_llmagent.checks.contents.axes import axes_as_told
 from snakemake_executor_plugin_llmagent.checks.contents.counted import counts_agree
 from snakemake_executor_plugin_llmagent.checks.contents.cuts import cuts_applied
 from snakemake_executor_plugin_llmagent.checks.contents.derived import ratios_upright, sums_in_quadrature
+from snakemake_executor_plugin_llmagent.checks.contents.ratios import ratios_as_told
 from snakemake_executor_plugin_llmagent.checks.contents.refilled import histograms_refilled
 from tests.unit.checks.test_contents_files import N, a_case, events, said, some, weights
 
@@ -380,4 +381,5 @@ def beside(ratio: Any, **more: Any) -> dict[str, Any]:
     ],
 )
 def test_ratios(tmp_path: Path, text: str, held: Any, expected: list[str]) -> None:
-    assert said(ratios_upright, a_case(tmp_path, None, {"h.json": held}, text=text)) == expected
+    case = a_case(tmp_path, None, {"h.json": held}, text=text)
+    assert said(ratios_as_told, case) + said(ratios_upright, case) == expected
