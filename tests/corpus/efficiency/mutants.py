@@ -29,7 +29,6 @@ MUTANTS = (
         kind="data and simulation exchanged",
         source="brief",
         changes=(("scale_factor = data / mc\n", "scale_factor = mc / data\n"),),
-        escapes="contents: `scale_factor` is efficiency_mc / efficiency_data, and the sentence says data / simulation",
     ),
     Mutant(
         name="edges_in_mev",
