@@ -19,11 +19,25 @@ import pytest
 PACKAGE = "snakemake_executor_plugin_llmagent"
 ROOT = Path(__file__).parents[1]
 
-BASE = frozenset({"errors", "spec", "config", "decisions", "descriptions", "protocols", "text", "syntax", "trials"})
+BASE = frozenset(
+    {
+        "errors",
+        "spec",
+        "config",
+        "keys",
+        "providers",
+        "decisions",
+        "descriptions",
+        "protocols",
+        "text",
+        "syntax",
+        "trials",
+    }
+)
 LEAVES = frozenset({"formats", "data", "llm", "sandbox", "lock", "session", "ledger"})
 BUILT_ON_FORMATS = frozenset({"context", "checks", "probes", "blinding"})
 IDEA = frozenset({"prompts", "replies", "briefs", "roles", "taxonomy", "authoring"})
-COMPOSED = frozenset({"reading", "working", "witness", "operations", "gates", "assembly"})
+COMPOSED = frozenset({"reading", "working", "witness", "operations", "gates", "models", "assembly"})
 BELOW_DOORS = BASE | LEAVES | BUILT_ON_FORMATS | IDEA | COMPOSED
 
 MAY_IMPORT: Mapping[str, frozenset[str]] = {
@@ -31,7 +45,9 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "text": frozenset(),
     "syntax": frozenset(),
     "spec": frozenset({"errors"}),
-    "config": frozenset({"errors", "text"}),
+    "config": frozenset({"errors", "text", "keys"}),
+    "keys": frozenset({"errors"}),
+    "providers": frozenset({"errors"}),
     "decisions": frozenset({"errors", "spec"}),
     "descriptions": frozenset(),
     "protocols": frozenset({"errors", "spec", "descriptions"}),
@@ -52,6 +68,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "working": BASE | {"sandbox"},
     "witness": BASE | {"session"},
     "gates": BASE | {"prompts", "data", "checks", "probes", "blinding", "roles", "session", "authoring"},
+    "models": BASE | {"llm"},
     "assembly": BELOW_DOORS - {"assembly"},
     "host": BELOW_DOORS,
     "report": BELOW_DOORS,
@@ -65,7 +82,8 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
 """Part of the package → the other parts that it may import."""
 
 BACKENDS = frozenset({"llm", "sandbox", "formats"})
-"""Parts whose contents `assembly` alone may name, but for these."""
+ASSEMBLING = ("assembly", "models")
+"""Parts whose contents `assembly` alone may name (for models: `models`, which works for it), but for these."""
 NO_BACKENDS = {
     "formats.render": {"context", "host", "cli", "report"},
     **{f"sandbox.{module}": {"host"} for module in ("collect", "layout", "stages", "trees", "warden")},
@@ -210,7 +228,12 @@ def _own(path: str, target: str) -> Iterator[str]:
             yield f"{path} runs alone and imports {target}"
     elif here != there and there not in MAY_IMPORT[here]:
         yield f"{here} must not import {there}"
-    elif here != there and there in BACKENDS and here != "assembly" and here not in NO_BACKENDS.get(target, ()):
+    elif (
+        here != there
+        and there in BACKENDS
+        and here not in ("assembly", "models")
+        and here not in NO_BACKENDS.get(target, ())
+    ):
         yield f"{here} names the backend {target}; only assembly may"
 
 

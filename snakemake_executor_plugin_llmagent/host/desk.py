@@ -19,11 +19,11 @@ from snakemake_executor_plugin_llmagent.assembly import Assembly, Settings
 from snakemake_executor_plugin_llmagent.authoring import Workshop, author, record, try_out
 from snakemake_executor_plugin_llmagent.config import (
     DEFAULTS,
-    KEY_VARIABLES,
     Options,
     check_readable,
     read_keys,
     remove_keys,
+    without_keys,
 )
 from snakemake_executor_plugin_llmagent.errors import AgentError, Cancelled, NotApproved, SandboxUnavailable
 from snakemake_executor_plugin_llmagent.host.blinded import Blinds
@@ -32,6 +32,7 @@ from snakemake_executor_plugin_llmagent.host.declared import AgentRule, script_r
 from snakemake_executor_plugin_llmagent.host.delivery import keep_edited, publish_trial, write_log, written
 from snakemake_executor_plugin_llmagent.host.frozen import RUNNABLE, not_frozen, not_runnable, say_if_edited
 from snakemake_executor_plugin_llmagent.host.inside import marked, walls_for
+from snakemake_executor_plugin_llmagent.host.providers import providers_of
 from snakemake_executor_plugin_llmagent.host.settings import run_options
 from snakemake_executor_plugin_llmagent.host.turns import forget_dead_author, one_author
 from snakemake_executor_plugin_llmagent.host.withheld import note_secrets
@@ -58,7 +59,7 @@ class Desk:
         self._cancelled = cancelled
         chosen = workflow.executor_settings
         self._locked = bool(getattr(chosen, "locked", False))
-        self._assembly = Assembly(_settings(chosen, cancelled))
+        self._assembly = Assembly(_settings(workflow, logger, cancelled))
         self._blinds = Blinds(self._assembly, self._options, self._tell)
         note_secrets(workflow)
         self._kept_keys = remove_keys(os.environ, keep=workflow.envvars)
@@ -377,8 +378,9 @@ class Desk:
                 return self._deliver(job, agent, attempt)
 
 
-def _settings(chosen: Any, cancelled: threading.Event) -> Settings:
-    """The settings of the run; None through Snakemake's API means all defaults."""
+def _settings(workflow: Any, logger: Any, cancelled: threading.Event) -> Settings:
+    """The settings of the run; none through Snakemake's API means all defaults."""
+    chosen = workflow.executor_settings
 
     def get(name: str) -> Any:
         return getattr(chosen, name, None)
@@ -391,7 +393,8 @@ def _settings(chosen: Any, cancelled: threading.Event) -> Settings:
         context_tokens=get("context_tokens"),
         locked=bool(get("locked")),
         images=bool(get("images")),
+        providers=providers_of(workflow), warn=logger.warning,  # before the environment: they name its secrets
         workdir=Path.cwd(),
-        environment={name: value for name, value in os.environ.items() if name not in KEY_VARIABLES},
+        environment=without_keys(os.environ),
         cancelled=cancelled,
     )  # fmt: skip

@@ -19,7 +19,7 @@ from snakemake_interface_executor_plugins.settings import ExecutorSettingsBase
 from snakemake_executor_plugin_llmagent.config import SANDBOXES, Options, persons_choices, validate_options
 from snakemake_executor_plugin_llmagent.errors import ConfigError
 
-_FORM = "openai:NAME, anthropic:NAME or replay:DIR"
+_FORM = "openai:NAME, anthropic:NAME, replay:DIR, or PROVIDER:NAME with a provider of yours"
 
 
 @dataclass
@@ -112,8 +112,17 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]
     key_file: Optional[str] = field(
         default=None,
         metadata={
-            "help": "File with lines such as OPENAI_API_KEY=..., readable by you alone. Keys are otherwise taken from "
-            "the environment (OPENAI_API_KEY, ANTHROPIC_API_KEY).",
+            "help": "File with lines such as OPENAI_API_KEY=..., readable by you alone; a .env will do. Keys are "
+            "otherwise taken from the environment (OPENAI_API_KEY, ANTHROPIC_API_KEY, and those of your providers).",
+            "metavar": "FILE",
+        },
+    )
+    providers: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "YAML file with providers of your own, by whose names models can be chosen (NAME:MODEL). Default: "
+            "llmagent.yaml in the working directory or beside the Snakefile, and ~/.config/llmagent/config.yaml. Under "
+            "other executors set LLMAGENT_PROVIDERS in the environment.",
             "metavar": "FILE",
         },
     )
@@ -129,7 +138,7 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]
 
     def __post_init__(self) -> None:
         """Check the settings, and make paths absolute before `--directory` changes what they are relative to."""
-        for name in ("record", "key_file"):
+        for name in ("record", "key_file", "providers"):
             value = getattr(self, name)
             if value:
                 setattr(self, name, _absolute(value))
@@ -141,7 +150,7 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]
             "model", "coder", "supervisor", "crosscheck", "supervision", "max_attempts", "approve", "timeout",
             "sandbox", "slice", "context_tokens",
         )  # fmt: skip
-        if self.readable or any(getattr(self, name) is not None for name in chosen):
+        if self.readable or any(getattr(self, name) is not None for name in (*chosen, "providers")):
             self._validate()
 
     def _validate(self) -> None:
@@ -150,6 +159,10 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]
         try:
             if self.context_tokens is not None and self.context_tokens < 1:
                 raise ConfigError(f"`context_tokens` has to be at least 1, not {self.context_tokens}.")
+            if self.providers:
+                from snakemake_executor_plugin_llmagent.providers import read_providers
+
+                read_providers([Path(self.providers)])
             self.readable = list(validate_options(_chosen(self), base=Path.cwd()).readable)
         except ConfigError as error:
             raise WorkflowError(f"Settings of --executor llmagent (--llmagent-…): {error}") from None

@@ -254,7 +254,7 @@ def test_every_exception_of_the_sdk_becomes_ours(sdk: ModuleType, base: type[Exc
         name="m",
         host="h",
         key_variable="KEY",
-        url_variable="URL",
+        url_from="URL",
         sdk=sdk,
         keys=Keys(values={"KEY": CANARY}),
         settings=CallSettings(),
