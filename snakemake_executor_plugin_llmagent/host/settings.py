@@ -163,7 +163,7 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]
                 from snakemake_executor_plugin_llmagent.providers import read_providers
 
                 read_providers([Path(self.providers)])
-            self.readable = list(validate_options(_chosen(self), base=Path.cwd()).readable)
+            self.readable = list(validate_options(chosen_options(self), base=Path.cwd()).readable)
         except ConfigError as error:
             raise WorkflowError(f"Settings of --executor llmagent (--llmagent-…): {error}") from None
 
@@ -177,10 +177,11 @@ def run_options(chosen: Any) -> Options:
     Raises:
         ConfigError: the environment says something unknown.
     """
-    return (_chosen(chosen) if isinstance(chosen, ExecutorSettings) else Options()).over(persons_choices())
+    return (chosen_options(chosen) if isinstance(chosen, ExecutorSettings) else Options()).over(persons_choices())
 
 
-def _chosen(settings: ExecutorSettings) -> Options:
+def chosen_options(settings: ExecutorSettings) -> Options:
+    """What settings choose about authoring."""
     readable: Any = settings.readable  # through Snakemake's API anything may come; `validate_options` looks at it
     return Options(
         model=settings.model, coder=settings.coder, supervisor=settings.supervisor, crosscheck=settings.crosscheck,
