@@ -37,7 +37,7 @@ from snakemake_executor_plugin_llmagent.gates.probes import probes_gate
 from snakemake_executor_plugin_llmagent.gates.slices import Slicer
 from snakemake_executor_plugin_llmagent.lock import Approval, Lock, digest_script, run_record, sandbox_record
 from snakemake_executor_plugin_llmagent.models import Access, Models, cast_of
-from snakemake_executor_plugin_llmagent.protocols import Ending, Picture, Severity, Task, Trial
+from snakemake_executor_plugin_llmagent.protocols import Ending, Model, Picture, Severity, Task, Trial
 from snakemake_executor_plugin_llmagent.providers import Providers, Warn, ignore
 from snakemake_executor_plugin_llmagent.reading import ConfinedReader
 from snakemake_executor_plugin_llmagent.roles import Attempt, Coder, Supervisor
@@ -169,7 +169,11 @@ class Assembly:
         first = Slicer(bench.worker, stages / "first", options.slice)
 
         def ask(names: tuple[str, ...]) -> Witness:
-            return Witness(self.models.open(names[0]), session)
+            return Witness(self.models.stand_in(names, step_back), session)
+
+        def step_back(before: Model, after: Model, why: str) -> None:
+            session.event("fallback", model=before.name, instead=after.name, because=one_line(why, 500))
+            tell(f"{one_line(why, 300)} {after.name} answers instead, until this script is written")
 
         shop = Workshop(
             coder=Coder(ask(cast.coder)),

@@ -39,6 +39,7 @@ class Options:
         crosscheck: model that writes a second script blind to the first, such as `openai:gpt-5`; `none` for no other.
         tolerance: how far the numbers of the two scripts may be apart [relative]; None: what suits their kind.
         slice: how many entries of its inputs a candidate is first tried on; 0: all at once.
+        fallback: models that answer, one after the other, where a coder or supervisor cannot or declines.
         readable: files and directories that scripts may read beside their inputs, as absolute paths.
     """
 
@@ -55,6 +56,7 @@ class Options:
     crosscheck: str | None = None
     tolerance: float | None = None
     slice: int | None = None
+    fallback: tuple[str, ...] | None = None
     readable: tuple[str, ...] = ()
 
     def over(self, other: Options) -> Options:
@@ -73,7 +75,9 @@ class Options:
 
 NOBODY = "none"
 """In the place of the name of a model."""
-DEFAULTS = Options(supervision="review", max_attempts=5, approve="checks", timeout=3600.0, crosscheck=NOBODY)
+DEFAULTS = Options(
+    supervision="review", max_attempts=5, approve="checks", timeout=3600.0, crosscheck=NOBODY, fallback=()
+)  # fmt: skip
 """What holds where nobody chose. Without a sandbox: before its default comes the environment (`chosen_sandbox`).
 Without a slice: its default depends on the inputs."""
 
@@ -169,9 +173,10 @@ def validate_options(options: Options, base: Path) -> Options:
     _check_attempts(options.max_attempts)
     _check_timeout(options.timeout)
     _check_slice(options.slice)
+    fallback = _fallback(options.fallback, base)
     _check_tolerance(options.tolerance)
     models = {name: _absolute_replay(getattr(options, name), base) for name in MODELS}
-    return Options(**{**vars(options), **models, "readable": _readable(options.readable, base)})
+    return Options(**{**vars(options), **models, "fallback": fallback, "readable": _readable(options.readable, base)})
 
 
 def check_readable(options: Options) -> None:
@@ -184,6 +189,22 @@ def check_readable(options: Options) -> None:
         _check_exposure(place)
         if not Path(place).exists():
             raise ConfigError(f"`readable` names {place}, which does not exist.")
+
+
+def _fallback(value: object, base: Path) -> tuple[str, ...] | None:
+    """Models that stand in for others; `none` alone, or an empty list, says that there are none."""
+    if value is None:
+        return None
+    entries = (value,) if isinstance(value, str) else value
+    if not isinstance(entries, list | tuple):
+        raise ConfigError(f"`fallback` has to be a list of models, not {type(value).__name__}.")
+    if tuple(entries) == (NOBODY,):
+        return ()
+    found = []
+    for entry in entries:
+        _check_model("fallback", "" if entry is None else entry)
+        found.append(_absolute_replay(entry, base) or "")
+    return tuple(dict.fromkeys(found))
 
 
 def _readable(value: object, base: Path) -> tuple[str, ...]:

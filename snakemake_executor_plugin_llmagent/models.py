@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from snakemake_executor_plugin_llmagent.config import NOBODY, Options
 from snakemake_executor_plugin_llmagent.keys import Keys
 from snakemake_executor_plugin_llmagent.llm import CallSettings, open_model
 from snakemake_executor_plugin_llmagent.llm.abortable import Abortable
+from snakemake_executor_plugin_llmagent.llm.fallback import Fallback, Tell
 from snakemake_executor_plugin_llmagent.llm.forbidden import Forbidden
 from snakemake_executor_plugin_llmagent.llm.recording import Recording
 from snakemake_executor_plugin_llmagent.llm.redacted import Redacted
@@ -47,7 +48,8 @@ class Cast:
     """Who works on a rule, by the names of models; each part may be nobody's.
 
     Attributes:
-        coder, supervisor, second: who is asked in that role; the second writes blind to the coder.
+        coder, supervisor: who is asked in that role first, and who stands in for them.
+        second: who writes blind to the coder. Nobody stands in: it has to be another model than the coder.
     """
 
     coder: tuple[str, ...]
@@ -63,12 +65,15 @@ class Cast:
 def cast_of(options: Options) -> Cast:
     """Who works on a rule under these options."""
     coder = options.coder or options.model
+    others = options.fallback or ()
     supervisor = None if options.supervision == NOBODY else options.supervisor or options.model or options.coder
-    return Cast(coder=_named(coder), supervisor=_named(supervisor), second=_named(options.crosscheck))
+    return Cast(
+        coder=_named(coder, *others), supervisor=_named(supervisor, *others), second=_named(options.crosscheck)
+    )  # fmt: skip
 
 
-def _named(name: str | None) -> tuple[str, ...]:
-    return () if name in (None, NOBODY) else (name,)
+def _named(name: str | None, *others: str) -> tuple[str, ...]:
+    return () if name in (None, NOBODY) else tuple(dict.fromkeys((name, *others)))
 
 
 class Models:
@@ -107,6 +112,11 @@ class Models:
                     model = Recording(model, access.record, keys=self.keys)
                 self._opened[name] = Abortable(Redacted(model, self.keys), access.cancelled)
             return self._opened[name]
+
+    def stand_in(self, names: Sequence[str], tell: Tell) -> Model:
+        """The first of some models, or who stands in for it when it cannot answer; told as it happens."""
+        models = [self.open(name) for name in names]
+        return Fallback(models, tell) if len(models) > 1 else models[0]
 
     def close(self) -> None:
         """Close the models' connections."""

@@ -97,9 +97,11 @@ def _shown(setting: Setting) -> str:
     value: Any = setting.value
     if value is None:
         return "-"
+    if isinstance(value, list | tuple):
+        value = ", ".join(map(str, value)) or "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return one_line(clean(", ".join(value) if isinstance(value, list) else str(value)), 500)
+    return one_line(clean(str(value)), 500)
 
 
 def _said_by(setting: Setting) -> str:

@@ -37,7 +37,7 @@ For a blinded rule it also says whether the job sees its data.
 
 KNOWN = (
     "model", "coder", "supervisor", "supervision", "max_attempts", "approve", "timeout", "checks", "context", "sandbox",
-    "readable", "probes", "blind", "decide", "crosscheck", "slice",
+    "readable", "probes", "blind", "decide", "crosscheck", "slice", "fallback",
 )  # fmt: skip
 PLANNED = ("budget", "skills")
 

@@ -43,6 +43,15 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]
             "metavar": "MODEL",
         },
     )
+    fallback: list[str] = field(
+        default_factory=list,
+        metadata={
+            "help": "Models that answer, one after the other, when the coder's or supervisor's cannot (an outage, a "
+            "used-up quota) or declines; or none. Default: none.",
+            "nargs": "+",
+            "metavar": "MODEL",
+        },
+    )
     supervision: Optional[str] = field(
         default=None,
         metadata={
@@ -143,14 +152,15 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]
             if value:
                 setattr(self, name, _absolute(value))
         for name in ("model", "coder", "supervisor", "crosscheck"):
-            value = getattr(self, name)
-            if value and value.startswith("replay:"):
-                setattr(self, name, f"replay:{_absolute(value.removeprefix('replay:'))}")
+            setattr(self, name, _from_here(getattr(self, name)))
+        fallback: Any = self.fallback  # through Snakemake's API anything may come
+        if isinstance(fallback, list):
+            self.fallback = [_from_here(name) for name in fallback]
         chosen = (
             "model", "coder", "supervisor", "crosscheck", "supervision", "max_attempts", "approve", "timeout",
             "sandbox", "slice", "context_tokens",
         )  # fmt: skip
-        if self.readable or any(getattr(self, name) is not None for name in (*chosen, "providers")):
+        if self.readable or self.fallback or any(getattr(self, name) is not None for name in (*chosen, "providers")):
             self._validate()
 
     def _validate(self) -> None:
@@ -182,13 +192,22 @@ def run_options(chosen: Any) -> Options:
 
 def chosen_options(settings: ExecutorSettings) -> Options:
     """What settings choose about authoring."""
+    fallback: Any = settings.fallback
     readable: Any = settings.readable  # through Snakemake's API anything may come; `validate_options` looks at it
     return Options(
         model=settings.model, coder=settings.coder, supervisor=settings.supervisor, crosscheck=settings.crosscheck,
         supervision=settings.supervision, max_attempts=settings.max_attempts, approve=settings.approve,
         timeout=settings.timeout, sandbox=settings.sandbox, slice=settings.slice,
+        fallback=tuple(fallback) if isinstance(fallback, list) and fallback else fallback or None,
         readable=tuple(readable) if isinstance(readable, list) else readable or (),
     )  # fmt: skip
+
+
+def _from_here(model: Any) -> Any:
+    """A model's name that no later change of directory alters."""
+    if not isinstance(model, str) or not model.startswith("replay:"):
+        return model
+    return f"replay:{_absolute(model.removeprefix('replay:'))}"
 
 
 def _absolute(path: str) -> str:

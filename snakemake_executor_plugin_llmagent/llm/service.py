@@ -12,13 +12,15 @@ from types import ModuleType
 from typing import Any
 
 from snakemake_executor_plugin_llmagent.config import Keys
-from snakemake_executor_plugin_llmagent.errors import ConfigError, ModelUnavailable
+from snakemake_executor_plugin_llmagent.errors import ConfigError, ModelOutage, ModelUnavailable
 from snakemake_executor_plugin_llmagent.providers import Provider, Warn, exposes
 
 CONNECT_SECONDS = 30.0
 """How long to wait for a connection [s]; whoever takes longer is not there."""
 
 _SAID_LIMIT = 400
+_PASSING = (402, 408, 409, 425, 429)
+"""Statuses below 500 that are not about the request: no balance, too slow, in conflict, too early, too many."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,13 +71,14 @@ class Service:
     def failure(self, error: Exception) -> ModelUnavailable:
         """Say what went wrong with a call and what to do, without the SDK's exception."""
         what, advice = self._explain(error)
-        return ModelUnavailable(f"{self.name} gave no answer: {what}. {advice}")
+        kind = ModelOutage if self._is_outage(error) else ModelUnavailable
+        return kind(f"{self.name} gave no answer: {what}. {advice}")
 
     def unreadable(self, reply: object) -> ModelUnavailable:
         """Say that a reply came and is not what was asked for."""
         # Some gateways dress an error as a reply.
         said = self.excerpt(str(getattr(reply, "error", None) or reply)) or "nothing"
-        return ModelUnavailable(
+        return ModelOutage(
             f"{self.name} gave no answer: {self.host} replied in another form than this provider's: {said}. "
             f"Does {self.url_from} lead to the right place?"
         )
@@ -86,6 +89,12 @@ class Service:
         line = " ".join(self.keys.redact(text).split())
         line = "".join(character if character.isprintable() else "?" for character in line)
         return (line if len(line) <= _SAID_LIMIT else f"{line[:_SAID_LIMIT]} …").rstrip(". ")
+
+    def _is_outage(self, error: Exception) -> bool:
+        """Whether a call failed through no fault of the request, the key or the model's name."""
+        if isinstance(error, self.sdk.APIStatusError) and error.status_code >= 400:
+            return error.status_code >= 500 or error.status_code in _PASSING
+        return True
 
     @property
     def _if_set(self) -> str:

@@ -260,6 +260,10 @@ def test_sound_options_stay_as_they_are(options: dict[str, Any]) -> None:
         ({"model": "openai:"}, "not 'openai:'."),
         ({"model": ""}, "`model` has to be of the form"),
         ({"model": "none"}, "`model` has to be of the form"),
+        ({"fallback": "gpt-5"}, "`fallback` has to be of the form"),
+        ({"fallback": ["openai:a", "none"]}, "`fallback` has to be of the form .* not 'none'"),
+        ({"fallback": ["openai:a", None]}, "`fallback` has to be of the form"),
+        ({"fallback": 3}, "`fallback` has to be a list of models, not int."),
         ({"model": "Lab:m"}, "not 'Lab:m'."),
         ({"model": "OpenAI:m"}, "not 'OpenAI:m'. Did you mean 'openai'?"),
         ({"model": "my lab:m"}, "not 'my lab:m'."),
@@ -309,6 +313,29 @@ def test_recordings_lie_relative_to_whoever_names_them(tmp_path: Path) -> None:
     assert found.coder == f"replay:{tmp_path.parent / 'x' / 'rec'}"
     assert found.supervisor == "openai:a"
     assert validate_options(found, HERE) == found
+
+
+@pytest.mark.parametrize(
+    ("named", "found"),
+    [
+        (None, None),
+        ([], ()),
+        ("none", ()),
+        (["none"], ()),
+        ("openai:a", ("openai:a",)),
+        (["openai:a", "lab:b", "openai:a"], ("openai:a", "lab:b")),
+        (["replay:rec"], ("replay:/here/rec",)),
+    ],
+)
+def test_who_stands_in(named: Any, found: tuple[str, ...] | None) -> None:
+    assert validate_options(Options(fallback=named), Path("/here")).fallback == found
+
+
+def test_a_rule_says_anew_who_stands_in() -> None:
+    run = Options(fallback=("openai:a",))
+    assert Options().over(run).over(DEFAULTS).fallback == ("openai:a",)
+    assert Options(fallback=()).over(run).over(DEFAULTS).fallback == ()
+    assert Options().over(DEFAULTS).fallback == ()
 
 
 def test_options_can_be_handed_to_another_process() -> None:

@@ -120,10 +120,11 @@ def test_keys_are_never_shown(laid_out: Project, tmp_path: Path) -> None:
         "LAB_API_KEY": ("set in key file", ["lab"]),
     }
     assert CANARY not in json.dumps(whole)
+    project.env["COLUMNS"] = "200"
     done = project.llmagent("config")
     assert done and CANARY not in done.output
     assert "set in environment" in done.output and "set in key file" in done.output
-    assert "openai:far" in done.output and "profile: profiles/default/" in done.output
+    assert "openai:far" in done.output and "profile: profiles/default/profile.yaml" in done.output
 
 
 def test_what_cannot_be_read_is_said(laid_out: Project) -> None:
