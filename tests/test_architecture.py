@@ -106,6 +106,7 @@ VENDORS = {
     "h5py": "formats/hdf5.py",
     "PIL": "formats/image.py",
     "rich": "commands/terminal.py",
+    "shtab": "commands/completion.py",
     "matplotlib": "variations/plot.py",
 }
 """Vendor → the one module that may import it."""

@@ -23,6 +23,13 @@ KEYS = (Column("key", style="bold"), Column(""), Column("of", "dim", folds=True)
 IN_ENVIRONMENT, IN_FILE, MISSING = "set in environment", "set in key file", "missing"
 STYLES = {IN_ENVIRONMENT: "green", IN_FILE: "green", MISSING: "yellow"}
 
+EXAMPLES = """\
+examples:
+  llmagent config                        what holds for a run here, and which keys are set
+  llmagent config fit_myy                what holds for a rule
+  llmagent config fit_myy --profile lab  the same under a profile, as `snakemake --profile lab` reads it
+"""
+
 
 def add_config(add: Add) -> None:
     """Add the command to those of `llmagent`."""
@@ -30,6 +37,7 @@ def add_config(add: Add) -> None:
     config.add_argument("rule", metavar="RULE", nargs="?", help="an agent rule; without it, what holds for a run")
     config.add_argument("--profile", nargs="+", metavar="PROFILE", help="profiles, as Snakemake takes them")
     config.add_argument("--workflow-profile", metavar="DIR", help="profile of the workflow, as Snakemake takes it")
+    config.epilog = EXAMPLES
 
 
 def run(options: argparse.Namespace) -> int:
