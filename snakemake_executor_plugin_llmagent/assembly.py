@@ -14,12 +14,11 @@ from snakemake_executor_plugin_llmagent.authoring import Supervision, Workshop
 from snakemake_executor_plugin_llmagent.blinding.twins import TwinTask
 from snakemake_executor_plugin_llmagent.blinding.words import hidden
 from snakemake_executor_plugin_llmagent.config import (
-    KEY_VARIABLES,
-    NOBODY,
     Keys,
     Options,
     check_readable,
     chosen_sandbox,
+    without_keys,
 )
 from snakemake_executor_plugin_llmagent.context import (
     build_context,
@@ -36,13 +35,10 @@ from snakemake_executor_plugin_llmagent.gates.crosscheck import ROLE as SECOND
 from snakemake_executor_plugin_llmagent.gates.crosscheck import crosschecked
 from snakemake_executor_plugin_llmagent.gates.probes import probes_gate
 from snakemake_executor_plugin_llmagent.gates.slices import Slicer
-from snakemake_executor_plugin_llmagent.llm import CallSettings, open_model
-from snakemake_executor_plugin_llmagent.llm.abortable import Abortable
-from snakemake_executor_plugin_llmagent.llm.forbidden import Forbidden
-from snakemake_executor_plugin_llmagent.llm.recording import Recording
-from snakemake_executor_plugin_llmagent.llm.redacted import Redacted
 from snakemake_executor_plugin_llmagent.lock import Approval, Lock, digest_script, run_record, sandbox_record
+from snakemake_executor_plugin_llmagent.models import Access, Models, cast_of
 from snakemake_executor_plugin_llmagent.protocols import Ending, Model, Picture, Severity, Task, Trial
+from snakemake_executor_plugin_llmagent.providers import Providers, Warn, ignore
 from snakemake_executor_plugin_llmagent.reading import ConfinedReader
 from snakemake_executor_plugin_llmagent.roles import Attempt, Coder, Supervisor
 from snakemake_executor_plugin_llmagent.sandbox import layout
@@ -82,7 +78,9 @@ class Settings:
         read_keys: reads the providers' keys when a model is first opened.
         context_tokens: limit on the context [tokens], None for the default.
         locked: whether no model may be called at all.
-        images: whether supervisors read images.
+        images: whether supervisors read images of whose provider nobody said.
+        providers: those that the person has named.
+        warn: tells the person what they should know.
         workdir: the working directory.
         environment: the environment of this process, of which an allow list reaches scripts.
         cancelled: set when everything has to end.
@@ -94,6 +92,8 @@ class Settings:
     context_tokens: int | None
     locked: bool
     images: bool = False
+    providers: Providers = field(default_factory=dict)
+    warn: Warn = ignore
     workdir: Path
     environment: Mapping[str, str] = field(repr=False)
     cancelled: threading.Event
@@ -112,24 +112,23 @@ class Assembly:
         self.settings = settings
         self.warden = Warden()
         self.stages = Stages(settings.home / "stages")
-        self._keys: Keys | None = None
-        self._opening = threading.Lock()
-        self._models: dict[str, Model] = {}
+        self.models = Models(
+            Access(
+                read_keys=settings.read_keys, providers=settings.providers, record=settings.record,
+                locked=settings.locked, cancelled=settings.cancelled, warn=settings.warn,
+            )
+        )  # fmt: skip
+        self._finding = threading.Lock()
         self._walls: dict[str, Walls] = {}
 
     @property
     def keys(self) -> Keys:
         """The providers' keys."""
-        if self._keys is None:
-            self._keys = self.settings.read_keys()
-        return self._keys
+        return self.models.keys
 
     def close(self) -> None:
         """Close the models' connections, and leave neither stages nor the warden behind."""
-        for model in self._models.values():
-            close = getattr(model, "close", None)
-            if close is not None:
-                close()
+        self.models.close()
         self.stages.close()
         self.warden.close()
 
@@ -137,7 +136,7 @@ class Assembly:
 
     def can_author(self, options: Options) -> bool:
         """Whether a model is chosen that could write."""
-        return (options.coder or options.model) is not None
+        return bool(cast_of(options).coder)
 
     def check(self, spec: Spec, options: Options) -> None:
         """Find out, before any job runs, whether a rule's script could be written.
@@ -152,26 +151,8 @@ class Assembly:
                 "Choose one with --llmagent-model openai:NAME or anthropic:NAME "
                 "(and a key in OPENAI_API_KEY or ANTHROPIC_API_KEY)."
             )
-        self._open(options.coder or options.model or "")
-        supervisor = self._supervisor_name(options)
-        for name in (supervisor, options.crosscheck):
-            if name is not None and name != NOBODY:
-                self._open(name)
-
-    def _supervisor_name(self, options: Options) -> str | None:
-        name = options.supervisor or options.model or options.coder
-        return None if name == "none" or options.supervision == Supervision.NONE else name
-
-    def _open(self, name: str) -> Model:
-        with self._opening:
-            if name not in self._models:
-                if self.settings.locked:
-                    return Forbidden(f"--llmagent-locked: {name} may not be called.")
-                model: Model = open_model(name, keys=self.keys, settings=CallSettings())
-                if self.settings.record is not None:
-                    model = Recording(model, self.settings.record, keys=self.keys)
-                self._models[name] = Abortable(Redacted(model, self.keys), self.settings.cancelled)
-            return self._models[name]
+        for name in cast_of(options).everybody:
+            self.models.open(name)
 
     # --- authoring ----------------------------------------------------------------------------------------------
 
@@ -180,16 +161,24 @@ class Assembly:
         self.check(spec, options)
         assert options.max_attempts is not None and options.timeout is not None and options.supervision is not None
         session = Session.start(self.settings.home / "sessions", spec.rule, self.keys.redact)
-        supervisor = self._supervisor_name(options)
+        cast = cast_of(options)
         ground = self._ground(options)
         reader = ConfinedReader(ground, self.stages.new_folder, self.warden.new_token, self.settings.cancelled)
         bench = self.bench(options, tell)
         stages = self.stages.new_folder()
         first = Slicer(bench.worker, stages / "first", options.slice)
+
+        def ask(names: tuple[str, ...]) -> Witness:
+            return Witness(self.models.stand_in(names, step_back), session)
+
+        def step_back(before: Model, after: Model, why: str) -> None:
+            session.event("fallback", model=before.name, instead=after.name, because=one_line(why, 500))
+            tell(f"{one_line(why, 300)} {after.name} answers instead, until this script is written")
+
         shop = Workshop(
-            coder=Coder(Witness(self._open(options.coder or options.model or ""), session)),
-            supervisor=None if supervisor is None else Supervisor(Witness(self._open(supervisor), session)),
-            supervision=Supervision.NONE if supervisor is None else Supervision(options.supervision),
+            coder=Coder(ask(cast.coder)),
+            supervisor=Supervisor(ask(cast.supervisor)) if cast.supervisor else None,
+            supervision=Supervision(options.supervision) if cast.supervisor else Supervision.NONE,
             sandbox=bench.sandbox,
             describe=reader,
             read_ahead=reader.read_ahead,
@@ -197,20 +186,22 @@ class Assembly:
             gates=_gates(bench, first),
             first=first,
             context=partial(
-                _context, reader, options.readable, max_tokens=self.settings.context_tokens or CONTEXT_TOKENS
+                _context,
+                reader,
+                options.readable,
+                max_tokens=self.models.context_tokens(cast.everybody, self.settings.context_tokens or CONTEXT_TOKENS),
             ),
             show_outputs=partial(_show_outputs, reader),
-            pictures=_pictures if self.settings.images else lambda _: (),
+            pictures=_pictures if self.models.read_images(cast.supervisor, self.settings.images) else lambda _: (),
             session=session,
             stages=stages,
             discard=layout.remove,
             tell=tell,
             max_attempts=options.max_attempts,
         )
-        if options.crosscheck in (None, NOBODY):
+        if not cast.second:
             return shop
-        second = Coder(Witness(self._open(options.crosscheck), session), role=SECOND)
-        return crosschecked(shop, bench, second, options.tolerance)
+        return crosschecked(shop, bench, Coder(ask(cast.second), role=SECOND), options.tolerance)
 
     def bench(self, options: Options, tell: Callable[[str], None]) -> Bench:
         """What runs scripts and works on foreign files, without any model."""
@@ -246,7 +237,7 @@ class Assembly:
         Raises:
             SandboxUnavailable: nothing does.
         """
-        with self._opening:
+        with self._finding:
             if wanted not in self._walls:
                 self._walls[wanted] = choose(wanted, self.settings.home / "cache")
             return self._walls[wanted]
@@ -256,7 +247,7 @@ class Assembly:
         self.warden.watch()
         return run_unconfined(
             command, directory=directory, log=log, seconds=seconds, token=self.warden.new_token(),
-            environment={name: value for name, value in os.environ.items() if name not in KEY_VARIABLES},
+            environment=without_keys(os.environ),
             cancelled=self.settings.cancelled,
         )  # fmt: skip
 

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from snakemake_executor_plugin_llmagent.commands.approve import add_approve, add_unblind
+from snakemake_executor_plugin_llmagent.commands.completion import add_completion
+from snakemake_executor_plugin_llmagent.commands.config import add_config
 from snakemake_executor_plugin_llmagent.commands.diff import add_diff
 from snakemake_executor_plugin_llmagent.commands.eject import add_eject
 from snakemake_executor_plugin_llmagent.commands.reject import add_reject
@@ -30,13 +32,25 @@ examples:
   llmagent unblind fit_myy            open the data of a blinded rule to its script
   llmagent vary fit_myy               how far results depend on what the sentence left open
   llmagent eject fit_myy              make it a plain `script:` rule
+  llmagent config fit_myy             which settings hold for a rule, and who said so
   llmagent doctor                     how scripts of models are confined on this machine
+
+`llmagent COMMAND --help` has more examples. Completion for your shell: llmagent completion --help
 
 exit status: 0 well, 2 wrong setting or Snakefile, 4 broken lock, 5 not approved, 10 no sandbox, 1 anything else
 """
+DOCTOR_EXAMPLES = """\
+examples:
+  llmagent doctor              in words, to send to whoever looks after the machine
+  llmagent doctor --json       for programs; exit status 10 if nothing confines scripts here
+"""
+RAW = argparse.RawDescriptionHelpFormatter
 INTERRUPTED = 130
 """What shells report for a command that a Ctrl-C ended."""
-ADDED = (add_status, add_show, add_diff, add_approve, add_reject, add_unblind, add_vary, add_eject)
+ADDED = (
+    add_status, add_show, add_diff, add_approve, add_reject, add_unblind, add_vary, add_eject, add_config,
+    add_completion,
+)  # fmt: skip
 """What adds a command each, in the order of the help."""
 
 
@@ -73,20 +87,23 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument("--json", action="store_true", help="print JSON for programs")
     parser = argparse.ArgumentParser(
         prog="llmagent", description="Look at the agent rules of a Snakemake workflow, and decide about their scripts.",
-        epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=EPILOG, formatter_class=RAW,
     )  # fmt: skip
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     def add(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
-        added = commands.add_parser(name, parents=[common], help=text, description=text)
+        added = commands.add_parser(name, parents=[common], help=text, description=text, formatter_class=RAW)
         added.set_defaults(command=run)
         return added
 
     for added in ADDED:
         added(add)
-    doctor = commands.add_parser("doctor", help=DOCTOR, description=DOCTOR)
+    doctor = commands.add_parser(
+        "doctor", help=DOCTOR, description=DOCTOR, epilog=DOCTOR_EXAMPLES, formatter_class=RAW
+    )  # fmt: skip
     doctor.add_argument("--json", action="store_true", help="print JSON for programs")
     doctor.set_defaults(command=_doctor)
+    parser.set_defaults(parser=parser)
     return parser
 
 

@@ -20,12 +20,25 @@ PACKAGE = "snakemake_executor_plugin_llmagent"
 ROOT = Path(__file__).parents[1]
 
 BASE = frozenset(
-    {"errors", "spec", "config", "decisions", "descriptions", "protocols", "text", "syntax", "trail", "trials"}
+    {
+        "errors",
+        "spec",
+        "config",
+        "keys",
+        "providers",
+        "decisions",
+        "descriptions",
+        "protocols",
+        "text",
+        "syntax",
+        "trail",
+        "trials",
+    }
 )
 LEAVES = frozenset({"formats", "data", "llm", "sandbox", "lock", "session", "ledger"})
 BUILT_ON_FORMATS = frozenset({"context", "checks", "probes", "blinding"})
 IDEA = frozenset({"prompts", "replies", "briefs", "roles", "taxonomy", "authoring"})
-COMPOSED = frozenset({"reading", "working", "witness", "operations", "gates", "assembly"})
+COMPOSED = frozenset({"reading", "working", "witness", "operations", "gates", "models", "assembly"})
 BELOW_DOORS = BASE | LEAVES | BUILT_ON_FORMATS | IDEA | COMPOSED
 
 MAY_IMPORT: Mapping[str, frozenset[str]] = {
@@ -34,7 +47,9 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "syntax": frozenset(),
     "trail": frozenset(),
     "spec": frozenset({"errors"}),
-    "config": frozenset({"errors", "text"}),
+    "config": frozenset({"errors", "text", "keys"}),
+    "keys": frozenset({"errors"}),
+    "providers": frozenset({"errors"}),
     "decisions": frozenset({"errors", "spec"}),
     "descriptions": frozenset(),
     "protocols": frozenset({"errors", "spec", "descriptions"}),
@@ -55,6 +70,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "working": BASE | {"sandbox"},
     "witness": BASE | {"session"},
     "gates": BASE | {"prompts", "data", "checks", "probes", "blinding", "roles", "session", "authoring"},
+    "models": BASE | {"llm"},
     "assembly": BELOW_DOORS - {"assembly"},
     "host": BELOW_DOORS,
     "report": BELOW_DOORS,
@@ -68,7 +84,8 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
 """Part of the package → the other parts that it may import."""
 
 BACKENDS = frozenset({"llm", "sandbox", "formats"})
-"""Parts whose contents `assembly` alone may name, but for these."""
+ASSEMBLING = ("assembly", "models")
+"""Parts whose contents `assembly` alone may name (for models: `models`, which works for it), but for these."""
 NO_BACKENDS = {
     "formats.render": {"context", "host", "cli", "report"},
     **{f"sandbox.{module}": {"host"} for module in ("collect", "layout", "stages", "trees", "warden")},
@@ -91,6 +108,7 @@ VENDORS = {
     "h5py": "formats/hdf5.py",
     "PIL": "formats/image.py",
     "rich": "commands/terminal.py",
+    "shtab": "commands/completion.py",
     "matplotlib": "variations/plot.py",
 }
 """Vendor → the one module that may import it."""
@@ -213,7 +231,12 @@ def _own(path: str, target: str) -> Iterator[str]:
             yield f"{path} runs alone and imports {target}"
     elif here != there and there not in MAY_IMPORT[here]:
         yield f"{here} must not import {there}"
-    elif here != there and there in BACKENDS and here != "assembly" and here not in NO_BACKENDS.get(target, ()):
+    elif (
+        here != there
+        and there in BACKENDS
+        and here not in ("assembly", "models")
+        and here not in NO_BACKENDS.get(target, ())
+    ):
         yield f"{here} names the backend {target}; only assembly may"
 
 

@@ -23,20 +23,34 @@ from snakemake_executor_plugin_llmagent.trail import APPROVED, UNBLINDED, act
 if TYPE_CHECKING:
     from snakemake_executor_plugin_llmagent.host.declared import AgentRule
 
+EXAMPLES = """\
+examples:
+  llmagent show fit_myy && llmagent approve fit_myy     look at a script that waits for you, or that you changed, first
+  llmagent approve fit_myy --name "A. Physicist"        in a name that git does not know
+  llmagent approve --stale fit_myy                      the script is right for the new sentence too
+"""
+EXAMPLES_UNBLIND = """\
+examples:
+  llmagent show fit_myy && llmagent unblind fit_myy     the script is right: open the data to it
+  git add agents/fit_myy.lock.yaml                      the lock tells who opened them, and when
+"""
+
 
 def add_approve(add: Add) -> None:
     """Add the command to those of `llmagent`."""
     approve = add("approve", run, "Approve the script that lies there, in your name.")
-    approve.add_argument("rule", metavar="RULE")
+    approve.add_argument("rule", metavar="RULE", help="an agent rule; `llmagent status` lists them")
     approve.add_argument("--name", help="your name; by default that of git, or of your account")
     approve.add_argument("--stale", action="store_true", help="also if the rule asks for something else by now")
+    approve.epilog = EXAMPLES
 
 
 def add_unblind(add: Add) -> None:
     """Add the command to those of `llmagent`."""
     unblind = add("unblind", run_unblind, "Open the data of a blinded rule to its frozen script, in your name.")
-    unblind.add_argument("rule", metavar="RULE")
+    unblind.add_argument("rule", metavar="RULE", help="an agent rule; `llmagent status` lists them")
     unblind.add_argument("--name", help="your name; by default that of git, or of your account")
+    unblind.epilog = EXAMPLES_UNBLIND
 
 
 def run(options: argparse.Namespace) -> int:

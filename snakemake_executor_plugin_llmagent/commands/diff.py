@@ -18,10 +18,18 @@ from snakemake_executor_plugin_llmagent.text import clean
 NEVER = "No script of this rule was approved before this one."
 
 
+EXAMPLES = """\
+examples:
+  llmagent diff fit_myy                        what you, or the model, changed since the last approval
+  llmagent diff fit_myy --json                 the same for programs
+"""
+
+
 def add_diff(add: Add) -> None:
     """Add the command to those of `llmagent`."""
     diff = add("diff", run, "Show what changed since the last approval: the script, and what the rule asks for.")
     diff.add_argument("rule", metavar="RULE")
+    diff.epilog = EXAMPLES
 
 
 def run(options: argparse.Namespace) -> int:

@@ -16,12 +16,19 @@ from snakemake_executor_plugin_llmagent.lock import opened
 from snakemake_executor_plugin_llmagent.spec import State
 from snakemake_executor_plugin_llmagent.text import clean
 
+EXAMPLES = """\
+examples:
+  llmagent eject -n fit_myy     what would change in the Snakefile
+  llmagent eject fit_myy        change it; a copy of the Snakefile is kept
+"""
+
 
 def add_eject(add: Add) -> None:
     """Add the command to those of `llmagent`."""
     eject = add("eject", run, "Turn an agent rule into a plain `script:` rule.")
-    eject.add_argument("rule", metavar="RULE")
+    eject.add_argument("rule", metavar="RULE", help="an agent rule; `llmagent status` lists them")
     eject.add_argument("-n", "--dry-run", action="store_true", help="only show what would change")
+    eject.epilog = EXAMPLES
 
 
 def run(options: argparse.Namespace) -> int:

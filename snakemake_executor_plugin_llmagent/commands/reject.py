@@ -14,6 +14,15 @@ from snakemake_executor_plugin_llmagent.text import clean
 from snakemake_executor_plugin_llmagent.trail import REJECTED, act
 
 
+EXAMPLES = """\
+examples:
+  llmagent reject fit_myy --because "the mean of the peak is fixed; let it float"
+  llmagent reject fit_myy --because "weights of the data are not 1" --name "Ada"
+
+The next run with a model has the script written anew and tells the model your reason. You are asked to approve it.
+"""
+
+
 def add_reject(add: Add) -> None:
     """Add the command to those of `llmagent`."""
     reject = add("reject", run, "Reject the script that lies there, in your name; the next run has it written anew.")
@@ -22,6 +31,7 @@ def add_reject(add: Add) -> None:
         "--because", required=True, metavar="REASON", help="what is wrong with it: the model is told, in your words"
     )
     reject.add_argument("--name", help="your name; by default that of git, or of your account")
+    reject.epilog = EXAMPLES
 
 
 def run(options: argparse.Namespace) -> int:

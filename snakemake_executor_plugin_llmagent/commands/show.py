@@ -16,11 +16,19 @@ from snakemake_executor_plugin_llmagent.spec import State
 from snakemake_executor_plugin_llmagent.text import clean
 from snakemake_executor_plugin_llmagent.trail import in_words
 
+EXAMPLES = """\
+examples:
+  llmagent show fit_myy                      the sentence, the script, and what speaks for it
+  llmagent show fit_myy | less -R            page by page
+  llmagent show fit_myy --json | jq .lock    what the lock holds, for programs
+"""
+
 
 def add_show(add: Add) -> None:
     """Add the command to those of `llmagent`."""
     show = add("show", run, "Show what a rule asks for, its script, and the evidence for it.")
-    show.add_argument("rule", metavar="RULE")
+    show.add_argument("rule", metavar="RULE", help="an agent rule; `llmagent status` lists them")
+    show.epilog = EXAMPLES
 
 
 def run(options: argparse.Namespace) -> int:

@@ -13,11 +13,19 @@ from snakemake_executor_plugin_llmagent.text import one_line
 
 COLUMNS = (Column("rule", style="bold"), Column("state"), Column("asks for", folds=True), Column("why", "dim", True))
 
+EXAMPLES = """\
+examples:
+  llmagent status                              every agent rule, its state, and why
+  llmagent status --check                      for CI: exit status 5 unless all are frozen
+  llmagent status -s workflow/Snakefile -d .   of a workflow elsewhere
+"""
+
 
 def add_status(add: Add) -> None:
     """Add the command to those of `llmagent`."""
     status = add("status", run, "Show each agent rule and the state of its script.")
     status.add_argument("--check", action="store_true", help="exit with status 5 unless every rule is frozen")
+    status.epilog = EXAMPLES
 
 
 def run(options: argparse.Namespace) -> int:

@@ -24,6 +24,7 @@ from snakemake_executor_plugin_llmagent.errors import ConfigError
 from snakemake_executor_plugin_llmagent.host.asked import blind_of, checks_of, crosscheck_of, decide_of, probes_of
 from snakemake_executor_plugin_llmagent.host.blinded import digest_param, opened_script, times_rejected
 from snakemake_executor_plugin_llmagent.host.names import offer_names
+from snakemake_executor_plugin_llmagent.host.providers import providers_of
 from snakemake_executor_plugin_llmagent.host.withheld import note_secrets
 from snakemake_executor_plugin_llmagent.host.wrong import AgentRuleError, SandboxError
 from snakemake_executor_plugin_llmagent.spec import Document, Kind, Slot, Spec
@@ -36,7 +37,7 @@ For a blinded rule it also says whether the job sees its data.
 
 KNOWN = (
     "model", "coder", "supervisor", "supervision", "max_attempts", "approve", "timeout", "checks", "context", "sandbox",
-    "readable", "probes", "blind", "decide", "crosscheck", "slice",
+    "readable", "probes", "blind", "decide", "crosscheck", "slice", "fallback",
 )  # fmt: skip
 PLANNED = ("budget", "skills")
 
@@ -176,6 +177,7 @@ def _declare(
             f"none`, in a profile, or with {SANDBOX_VARIABLE}=none in the environment of Snakemake."
         )
     persons_choices()  # under other executors nothing else looks at them before jobs run
+    providers_of(workflow)
     note_secrets(workflow)
     claims = workflow.__dict__.setdefault("_llmagent_claims", {})
     return Declaration(name=name, text=text, options=chosen, documents=documents, checks=checks, asked=asked,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from snakemake_executor_plugin_llmagent.assembly import Assembly, Settings
-from snakemake_executor_plugin_llmagent.config import DEFAULTS, KEY_VARIABLES, Keys, persons_choices, remove_keys
+from snakemake_executor_plugin_llmagent.config import DEFAULTS, Keys, persons_choices, remove_keys, without_keys
 from snakemake_executor_plugin_llmagent.errors import ConfigError
 from snakemake_executor_plugin_llmagent.gates import Bench
 from snakemake_executor_plugin_llmagent.host.bridge import JobTask
@@ -94,7 +94,7 @@ def bench_of(agent: AgentRule, cancelled: threading.Event, tell: Callable[[str],
         Settings(
             options=persons_choices(), record=None, read_keys=Keys, context_tokens=None, locked=True,
             workdir=Path.cwd(), cancelled=cancelled,
-            environment={name: value for name, value in os.environ.items() if name not in KEY_VARIABLES},
+            environment=without_keys(os.environ),
         )
     )  # fmt: skip
     kept = remove_keys(os.environ)

@@ -19,7 +19,7 @@ from snakemake_interface_executor_plugins.settings import ExecutorSettingsBase
 from snakemake_executor_plugin_llmagent.config import SANDBOXES, Options, persons_choices, validate_options
 from snakemake_executor_plugin_llmagent.errors import ConfigError
 
-_FORM = "openai:NAME, anthropic:NAME or replay:DIR"
+_FORM = "openai:NAME, anthropic:NAME, replay:DIR, or PROVIDER:NAME with a provider of yours"
 
 
 @dataclass
@@ -40,6 +40,15 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]
         metadata={
             "help": f"Model that writes a second script for each rule without seeing the first, as {_FORM}, or none: "
             "their numbers have to agree. Default: none.",
+            "metavar": "MODEL",
+        },
+    )
+    fallback: list[str] = field(
+        default_factory=list,
+        metadata={
+            "help": "Models that answer, one after the other, when the coder's or supervisor's cannot (an outage, a "
+            "used-up quota) or declines; or none. Default: none.",
+            "nargs": "+",
             "metavar": "MODEL",
         },
     )
@@ -119,8 +128,17 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]
     key_file: Optional[str] = field(
         default=None,
         metadata={
-            "help": "File with lines such as OPENAI_API_KEY=..., readable by you alone. Keys are otherwise taken from "
-            "the environment (OPENAI_API_KEY, ANTHROPIC_API_KEY).",
+            "help": "File with lines such as OPENAI_API_KEY=..., readable by you alone; a .env will do. Keys are "
+            "otherwise taken from the environment (OPENAI_API_KEY, ANTHROPIC_API_KEY, and those of your providers).",
+            "metavar": "FILE",
+        },
+    )
+    providers: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "YAML file with providers of your own, by whose names models can be chosen (NAME:MODEL). Default: "
+            "llmagent.yaml in the working directory or beside the Snakefile, and ~/.config/llmagent/config.yaml. Under "
+            "other executors set LLMAGENT_PROVIDERS in the environment.",
             "metavar": "FILE",
         },
     )
@@ -136,19 +154,20 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]
 
     def __post_init__(self) -> None:
         """Check the settings, and make paths absolute before `--directory` changes what they are relative to."""
-        for name in ("record", "key_file"):
+        for name in ("record", "key_file", "providers"):
             value = getattr(self, name)
             if value:
                 setattr(self, name, _absolute(value))
         for name in ("model", "coder", "supervisor", "crosscheck"):
-            value = getattr(self, name)
-            if value and value.startswith("replay:"):
-                setattr(self, name, f"replay:{_absolute(value.removeprefix('replay:'))}")
+            setattr(self, name, _from_here(getattr(self, name)))
+        fallback: Any = self.fallback  # through Snakemake's API anything may come
+        if isinstance(fallback, list):
+            self.fallback = [_from_here(name) for name in fallback]
         chosen = (
             "model", "coder", "supervisor", "crosscheck", "supervision", "max_attempts", "approve", "timeout",
             "sandbox", "slice", "context_tokens",
         )  # fmt: skip
-        if self.readable or any(getattr(self, name) is not None for name in chosen):
+        if self.readable or self.fallback or any(getattr(self, name) is not None for name in (*chosen, "providers")):
             self._validate()
 
     def _validate(self) -> None:
@@ -157,7 +176,11 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]
         try:
             if self.context_tokens is not None and self.context_tokens < 1:
                 raise ConfigError(f"`context_tokens` has to be at least 1, not {self.context_tokens}.")
-            self.readable = list(validate_options(_chosen(self), base=Path.cwd()).readable)
+            if self.providers:
+                from snakemake_executor_plugin_llmagent.providers import read_providers
+
+                read_providers([Path(self.providers)])
+            self.readable = list(validate_options(chosen_options(self), base=Path.cwd()).readable)
         except ConfigError as error:
             raise WorkflowError(f"Settings of --executor llmagent (--llmagent-…): {error}") from None
 
@@ -171,18 +194,28 @@ def run_options(chosen: Any) -> Options:
     Raises:
         ConfigError: the environment says something unknown.
     """
-    return (_chosen(chosen) if isinstance(chosen, ExecutorSettings) else Options()).over(persons_choices())
+    return (chosen_options(chosen) if isinstance(chosen, ExecutorSettings) else Options()).over(persons_choices())
 
 
-def _chosen(settings: ExecutorSettings) -> Options:
+def chosen_options(settings: ExecutorSettings) -> Options:
+    """What settings choose about authoring."""
+    fallback: Any = settings.fallback
     readable: Any = settings.readable  # through Snakemake's API anything may come; `validate_options` looks at it
     return Options(
         model=settings.model, coder=settings.coder, supervisor=settings.supervisor, crosscheck=settings.crosscheck,
         supervision=settings.supervision, max_attempts=settings.max_attempts,
         approve=settings.approve or ("person" if settings.ask else None),
         timeout=settings.timeout, sandbox=settings.sandbox, slice=settings.slice,
+        fallback=tuple(fallback) if isinstance(fallback, list) and fallback else fallback or None,
         readable=tuple(readable) if isinstance(readable, list) else readable or (),
     )  # fmt: skip
+
+
+def _from_here(model: Any) -> Any:
+    """A model's name that no later change of directory alters."""
+    if not isinstance(model, str) or not model.startswith("replay:"):
+        return model
+    return f"replay:{_absolute(model.removeprefix('replay:'))}"
 
 
 def _absolute(path: str) -> str:

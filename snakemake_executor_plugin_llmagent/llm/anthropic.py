@@ -10,18 +10,25 @@ from snakemake_executor_plugin_llmagent.llm.service import (
     CONNECT_SECONDS,
     CallSettings,
     Service,
+    address_of,
     check_address,
     count,
     find_key,
     missing_key,
+    warn_if_exposed,
     well_formed,
 )
 from snakemake_executor_plugin_llmagent.protocols import Completion, Message, Request, Stop, Usage
+from snakemake_executor_plugin_llmagent.providers import Provider, Warn, ignore
 
 KEY = "ANTHROPIC_API_KEY"
 TOKEN = "ANTHROPIC_AUTH_TOKEN"
+"""A token goes into another header than a key; so does what a gateway's variable holds whose name ends in `TOKEN`."""
+OWN = Provider(name="anthropic", speaks="anthropic", key_variable=KEY)
+"""Anthropic itself, or what its SDK's variables lead to."""
 
 _URL = "ANTHROPIC_BASE_URL"
+_NO_KEY = "no-key-needed"
 _STOPS = {
     "max_tokens": Stop.LENGTH,
     "model_context_window_exceeded": Stop.LENGTH,
@@ -32,7 +39,9 @@ _STOPS = {
 class AnthropicModel:
     """A model behind Anthropic messages."""
 
-    def __init__(self, model: str, *, keys: Keys, settings: CallSettings) -> None:
+    def __init__(
+        self, model: str, *, keys: Keys, settings: CallSettings, provider: Provider = OWN, warn: Warn = ignore
+    ) -> None:
         """Prepare a client; nothing is sent yet.
 
         Raises:
@@ -41,26 +50,35 @@ class AnthropicModel:
         import anthropic
 
         self._model = model
+        self._provider = provider
         self._settings = settings
         # What the model has shown not to take; see `_stream_fitting`.
-        self._without: frozenset[str] = frozenset()
-        found = find_key(keys, (KEY, TOKEN))
+        self._without: frozenset[str] = frozenset() if provider.images is not False else frozenset({"pictures"})
+        variables = (provider.key_variable,) if provider.base_url else (KEY, TOKEN)
+        found = find_key(keys, variables) or (("", _NO_KEY) if variables == ("",) else None)
         if found is None:
-            raise missing_key(self.name, (KEY, TOKEN))
+            raise missing_key(self.name, variables)
         variable, key = found
+        as_token = variable.endswith("TOKEN")
         self._client = anthropic.Anthropic(
-            api_key=key if variable == KEY else None,
-            auth_token=key if variable == TOKEN else None,
+            api_key=None if as_token else key,
+            auth_token=key if as_token else None,
+            base_url=provider.base_url or None,
             timeout=anthropic.Timeout(settings.timeout_seconds, connect=min(CONNECT_SECONDS, settings.timeout_seconds)),
             max_retries=settings.max_retries,
         )
-        url = self._client.base_url
-        check_address(url.scheme, url.host, _URL)
+        if provider.base_url:
+            # What the environment says of Anthropic is nothing for others; secrets may be among it.
+            self._client._custom_headers = dict(provider.headers)
+        url, source = self._client.base_url, address_of(provider, _URL)
+        check_address(url.scheme, url.host, source)
+        warn_if_exposed(str(url), source, variable, warn)
         self._service = Service(
             name=self.name,
             host=url.netloc.decode(),
             key_variable=variable,
-            url_variable=_URL,
+            url_from=source,
+            url_optional=not provider.base_url,
             sdk=anthropic,
             keys=keys,
             settings=settings,
@@ -69,7 +87,7 @@ class AnthropicModel:
     @property
     def name(self) -> str:
         """The model as the person named it."""
-        return f"anthropic:{self._model}"
+        return f"{self._provider.name}:{self._model}"
 
     def complete(self, request: Request) -> Completion:
         """Answer a request.
@@ -133,7 +151,7 @@ class AnthropicModel:
         """Collect a streamed reply: a long one would take longer than a connection may stay silent."""
         parameters: dict[str, Any] = {
             "model": self._model,
-            "max_tokens": request.max_tokens,
+            "max_tokens": self._settings.limit(request.max_tokens),
             "messages": [
                 {"role": m.role, "content": _content(m, "pictures" not in without)}
                 for m in request.messages

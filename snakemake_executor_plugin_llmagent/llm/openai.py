@@ -10,15 +10,20 @@ from snakemake_executor_plugin_llmagent.llm.service import (
     CONNECT_SECONDS,
     CallSettings,
     Service,
+    address_of,
     check_address,
     count,
     find_key,
     missing_key,
+    warn_if_exposed,
     well_formed,
 )
 from snakemake_executor_plugin_llmagent.protocols import Completion, Message, Request, Stop, Usage
+from snakemake_executor_plugin_llmagent.providers import Provider, Warn, ignore
 
 KEY = "OPENAI_API_KEY"
+OWN = Provider(name="openai", speaks="openai", key_variable=KEY)
+"""OpenAI itself, or what its SDK's variables lead to."""
 
 _URL = "OPENAI_BASE_URL"
 _NO_KEY = "no-key-needed"
@@ -31,35 +36,46 @@ _PICTURES = "pictures"
 class OpenAIModel:
     """A model behind OpenAI chat completions."""
 
-    def __init__(self, model: str, *, keys: Keys, settings: CallSettings) -> None:
+    def __init__(
+        self, model: str, *, keys: Keys, settings: CallSettings, provider: Provider = OWN, warn: Warn = ignore
+    ) -> None:
         """Prepare a client; nothing is sent yet.
 
         Raises:
-            ConfigError: requests would go to OpenAI, and there is no key.
+            ConfigError: the provider needs a key, and there is none.
         """
         import openai
 
         self._model = model
+        self._provider = provider
         self._settings = settings
         # What this server has shown not to know; see `_ask`.
-        self._unknown: frozenset[str] = frozenset()
-        found = find_key(keys, (KEY,))
+        self._unknown: frozenset[str] = frozenset() if provider.images is not False else frozenset({_PICTURES})
+        found = find_key(keys, (provider.key_variable,))
         self._client = openai.OpenAI(
             api_key=found[1] if found else _NO_KEY,
+            base_url=provider.base_url or None,
             timeout=openai.Timeout(settings.timeout_seconds, connect=min(CONNECT_SECONDS, settings.timeout_seconds)),
             max_retries=settings.max_retries,
         )
-        url = self._client.base_url
-        check_address(url.scheme, url.host, _URL)
-        if found is None and f".{url.host}".endswith(f".{_OWN_HOST}"):
+        if provider.base_url:
+            # What the environment says of OpenAI is nothing for others; secrets may be among it.
+            self._client.organization = self._client.project = self._client.admin_api_key = None
+            self._client._custom_headers = dict(provider.headers)
+        url, source = self._client.base_url, address_of(provider, _URL)
+        check_address(url.scheme, url.host, source)
+        needs_key = bool(provider.base_url and provider.key_variable) or f".{url.host}".endswith(f".{_OWN_HOST}")
+        if found is None and needs_key:
             self._client.close()
-            hint = f" A gateway or local server on {_URL} may do without."
-            raise missing_key(self.name, (KEY,), hint)
+            hint = "" if provider.base_url else f" A gateway or local server on {_URL} may do without."
+            raise missing_key(self.name, (provider.key_variable or KEY,), hint)
+        warn_if_exposed(str(url), source, found[0] if found else "", warn)
         self._service = Service(
             name=self.name,
             host=url.netloc.decode(),
-            key_variable=KEY,
-            url_variable=_URL,
+            key_variable=provider.key_variable,
+            url_from=source,
+            url_optional=not provider.base_url,
             sdk=openai,
             keys=keys,
             settings=settings,
@@ -68,7 +84,7 @@ class OpenAIModel:
     @property
     def name(self) -> str:
         """The model as the person named it."""
-        return f"openai:{self._model}"
+        return f"{self._provider.name}:{self._model}"
 
     def complete(self, request: Request) -> Completion:
         """Answer a request.
@@ -124,7 +140,7 @@ class OpenAIModel:
             "model": self._model,
             "messages": [{"role": m.role, "content": _content(m, _PICTURES not in unknown)} for m in request.messages],
         }
-        parameters["max_tokens" if _LIMIT in unknown else _LIMIT] = request.max_tokens
+        parameters["max_tokens" if _LIMIT in unknown else _LIMIT] = self._settings.limit(request.max_tokens)
         if self._settings.temperature is not None and "temperature" not in unknown:
             parameters["temperature"] = self._settings.temperature
         return parameters

@@ -22,11 +22,18 @@ VARY = "Run the script of a rule with the alternatives of its decisions, and sho
 FOLDER = Path(".snakemake/llmagent/vary")
 Add = Callable[[str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser]
 
+EXAMPLES = """\
+examples:
+  llmagent vary fit_myy                            one decision after the other, on the first job that has its inputs
+  llmagent vary fit_myy sample=ggh                 on the job of another wildcard
+  llmagent vary fit_myy --decision FIT_RANGE --all all combinations of some decisions
+"""
+
 
 def add_vary(add: Add) -> None:
     """Add the command to those of `llmagent`."""
     vary = add("vary", run, VARY)
-    vary.add_argument("rule", metavar="RULE")
+    vary.add_argument("rule", metavar="RULE", help="an agent rule; `llmagent status` lists them")
     vary.add_argument(
         "wildcards", nargs="*", default=[], metavar="WILDCARD=VALUE",
         help="which job; by default the first whose inputs exist",
@@ -37,6 +44,7 @@ def add_vary(add: Add) -> None:
     )  # fmt: skip
     vary.add_argument("--all", action="store_true", help="run all combinations, and not one change at a time")
     vary.add_argument("--output", type=Path, metavar="DIR", help=f"where files go; default: {FOLDER}/RULE")
+    vary.epilog = EXAMPLES
 
 
 def run(options: argparse.Namespace) -> int:
