@@ -13,7 +13,6 @@ from snakemake_executor_plugin_llmagent.session import utc_now
 from snakemake_executor_plugin_llmagent.text import clean
 from snakemake_executor_plugin_llmagent.trail import REJECTED, act
 
-
 EXAMPLES = """\
 examples:
   llmagent reject fit_myy --because "the mean of the peak is fixed; let it float"
