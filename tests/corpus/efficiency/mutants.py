@@ -22,7 +22,6 @@ MUTANTS = (
         kind="weights ignored",
         source="LLM4HEP",
         changes=(('    weight = pairs["weight"][selected]\n', "    weight = np.ones(int(selected.sum()))\n"),),
-        escapes="static: column `weight` is read and never used; probe: double the weights of every second event; what does not move has not used them",
     ),
     Mutant(
         name="inverted",

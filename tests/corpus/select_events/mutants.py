@@ -75,7 +75,6 @@ MUTANTS = (
         kind="cut forgotten",
         source="AgentRivet: one of several cuts left out",
         changes=(('        & (a["photon_etcone20"] / a["photon_pt"] < MAX_CALO_ISOLATION)\n', ""),),
-        escapes="static: constant MAX_CALO_ISOLATION is never used, branch photon_etcone20 is read and never used; probe: permute one column that the script reads, over the rows; if no number moves, the column has no effect",
     ),
     Mutant(
         name="first_chunk",

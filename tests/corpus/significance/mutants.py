@@ -53,14 +53,12 @@ MUTANTS = (
         kind="wrong region",
         source="experience: sidebands that reach into the window",
         changes=(("SIDEBANDS = ((110.0, 120.0), (130.0, 140.0))", "SIDEBANDS = ((110.0, 125.0), (125.0, 140.0))"),),
-        escapes="probe inject_signal: for the shape of a significance, `observed` has to move by n and `background` has to stay",
     ),
     Mutant(
         name="background_from_memory",
         kind="hard-coded result",
         source="Collider-Bench",
         changes=(("b = n_sidebands * (WINDOW[1] - WINDOW[0]) / width_sidebands", "b = 1163.0"),),
-        escapes="static script.literal_result is only a warning here; probe half_events(inputs='data'): `background` keeps all digits while `observed` moves; static: n_sidebands is computed and only printed",
     ),
     Mutant(
         name="all_signal",
@@ -80,6 +78,5 @@ MUTANTS = (
         kind="negative weights made positive",
         source="experience with NLO samples",
         changes=((S, "s = float(abs(w_signal[in_window(m_signal)]).sum())"),),
-        escapes="contents weights.one_sign: the absolute weights are those after a selection here; probe: turn the sign of the weights of every third event, what does not move has taken absolute values",
     ),
 )

@@ -89,14 +89,12 @@ MUTANTS = (
         kind="variation not computed",
         source="experience: down as 2 nominal - up",
         changes=((PILEUP_DOWN, '    "pileup_down": (m_yy, 2 * events["weight"] - events["weight_pileup_up"]),\n'),),
-        escapes="contents: `down` is 2 nominal - `up` in every bin, to all digits; static: column weight_pileup_down is read and never used",
     ),
     Mutant(
         name="half_percent_by_hand",
         kind="parameter ignored",
         source="experience",
         changes=(("scale_uncertainty = float(snakemake.params.scale_uncertainty)", "scale_uncertainty = 0.01"),),
-        escapes="static: a declared param is never used; or probe: double a numeric param, and something must move",
     ),
     Mutant(
         name="jittered",

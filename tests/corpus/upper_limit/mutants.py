@@ -62,7 +62,6 @@ MUTANTS = (
                 "backgrounds = background * np.ones(N_NODES)",
             ),
         ),
-        escapes="contract: recompute CLs from `counts` and the uncertainty of the background, as `significance` does (10 %); static: a declared param is never used; or probe: double a numeric param, and something must move",
     ),
     Mutant(
         name="observed_from_memory",
@@ -88,7 +87,6 @@ MUTANTS = (
         kind="result does not depend on the data",
         source="experience: blinded code unblinded by name only",
         changes=(("observed = upper_limit(n_observed)\n", "observed = upper_limit(round(background))\n"),),
-        escapes="probe half_events(inputs='data'): `counts.observed` moves and the result `observed` keeps all digits; a number of a known shape that stays is an error. Or contract: recompute CLs from `counts` and the uncertainty of the background, as `significance` does (10 %)",
     ),
     Mutant(
         name="one_sigma_twice",
