@@ -124,7 +124,7 @@ COMMON = frozenset({"numpy", "yaml"})
 """Packages that every part may use."""
 SNAKEMAKE = ("snakemake", "snakemake_interface_common", "snakemake_interface_executor_plugins")
 ALONE = frozenset(
-    {"checks/runner.py"}
+    {"checks/runner.py", "probes/forks.py"}
     | {
         f"sandbox/{name}.py"
         for name in (
