@@ -99,7 +99,9 @@ class _Probes:
             asked = Named(self._on_slice(lab), calls).judge()
         finally:
             self._bench.discard(folder)
-        return Evidence(findings=(*usual.findings, *asked.findings), results={**usual.results, **asked.results})
+        said = {finding.check for finding in asked.findings}
+        more = [finding for finding in usual.findings if finding.check not in said]
+        return Evidence(findings=(*more, *asked.findings), results={**usual.results, **asked.results})
 
     def _folder(self) -> Path:
         folder = self._bench.folder()
