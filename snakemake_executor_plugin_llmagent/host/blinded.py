@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -56,6 +57,11 @@ def digest_param(agent: AgentRule) -> str:
         return agent.spec.digest
     seen = f"unblinded:{agent.unblinded}" if agent.unblinded else "blinded"
     return f"{agent.spec.digest}:{seen}"
+
+
+def made_from_twins(recorded: Iterable[object]) -> bool:
+    """Whether params, as Snakemake recorded them for an output, say that its data were hidden when it was made."""
+    return any(re.fullmatch(r"'[0-9a-f]{64}:blinded'", str(param)) for param in recorded)
 
 
 # --- approved scripts -------------------------------------------------------------------------------------------------
