@@ -10,6 +10,7 @@ from pathlib import Path
 
 from snakemake_executor_plugin_llmagent.commands.approve import add_approve, add_unblind
 from snakemake_executor_plugin_llmagent.commands.eject import add_eject
+from snakemake_executor_plugin_llmagent.commands.methods import add_methods
 from snakemake_executor_plugin_llmagent.commands.report import add_report
 from snakemake_executor_plugin_llmagent.commands.show import add_show
 from snakemake_executor_plugin_llmagent.commands.status import add_status
@@ -27,6 +28,7 @@ examples:
   llmagent unblind fit_myy            open the data of a blinded rule to its script
   llmagent vary fit_myy               how far results depend on what the sentence left open
   llmagent report                     one HTML page about all of them, to look at or to send on
+  llmagent methods --format latex     paragraphs and tables about them for an analysis note
   llmagent eject fit_myy              make it a plain `script:` rule
   llmagent doctor                     how scripts of models are confined on this machine
 
@@ -34,7 +36,7 @@ exit status: 0 well, 2 wrong setting or Snakefile, 4 broken lock, 5 not approved
 """
 INTERRUPTED = 130
 """What shells report for a command that a Ctrl-C ended."""
-ADDED = (add_status, add_show, add_approve, add_unblind, add_vary, add_report, add_eject)
+ADDED = (add_status, add_show, add_approve, add_unblind, add_vary, add_report, add_methods, add_eject)
 """What adds a command each, in the order of the help."""
 
 

@@ -74,12 +74,10 @@ def _lowered(needs: Mapping[str, Sequence[str]], depth: Mapping[str, int]) -> di
 def _reduced(needs: Mapping[str, Sequence[str]], depth: Mapping[str, int]) -> list[tuple[str, str]]:
     """The lines that are needed: none where another way leads there too."""
     above: dict[str, set[str]] = {}
-    for name in sorted(needs, key=lambda name: depth[name]):
-        before = [other for other in needs[name] if depth[other] < depth[name]]
-        above[name] = set(before).union(*(above.get(other, set()) for other in before))
     found = []
-    for name, before in needs.items():
-        direct = [other for other in before if depth[other] < depth[name]]
+    for name in sorted(needs, key=lambda name: depth[name]):
+        direct = [other for other in needs[name] if depth[other] < depth[name]]
+        above[name] = set(direct).union(*(above.get(other, set()) for other in direct))
         found += [(other, name) for other in direct if not any(other in above[third] for third in direct)]
     return found
 
