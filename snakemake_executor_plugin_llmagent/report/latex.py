@@ -1,19 +1,20 @@
-"""A document as LaTeX that any engine and encoding reads: pure ASCII, with the package longtable and nothing else."""
+"""A document as LaTeX that any engine and encoding reads: pure ASCII, with the packages array and longtable."""
 
 from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from itertools import pairwise
 
 from snakemake_executor_plugin_llmagent.report.document import Block, Code, Run, Table
 from snakemake_executor_plugin_llmagent.text import one_line
 
 LIMIT = 2000
-HEAD = "% Written by `llmagent methods`. Needs \\usepackage{longtable}."
+HEAD = "% Written by `llmagent methods`. Needs \\usepackage{array,longtable}."
 _SPECIAL = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "|": r"\textbar{}", '"': r"\char34{}", "`": r"\char96{}", "-": "-{}", "'": "'{}", "[": "{[}", "]": "{]}",
+    "|": r"\textbar{}", '"': r"\char34{}", "`": r"\char96{}", "[": "{[}", "]": "{]}",
     # Beyond ASCII: what texts of physicists use most.
     "ß": r"\ss{}", "æ": r"\ae{}", "Æ": r"\AE{}", "œ": r"\oe{}", "Œ": r"\OE{}", "ø": r"\o{}", "Ø": r"\O{}",
     "ł": r"\l{}", "Ł": r"\L{}", "ı": r"\i{}", "–": r"\textendash{}", "—": r"\textemdash{}", "…": r"\dots{}",
@@ -55,7 +56,11 @@ def _runs(runs: Sequence[Run]) -> str:
 def escape(text: str) -> str:
     """A text in which nothing is a command; blanks at its ends stay."""
     ends = " " * text.startswith(" "), " " * (text.endswith(" ") and bool(text.strip()))
-    return f"{ends[0]}{''.join(map(_character, one_line(text, LIMIT)))}{ends[1]}"
+    line = one_line(text, LIMIT)
+    parts = [
+        _character(now) if now not in "-'" or now != before else f"{{}}{now}" for before, now in pairwise(f" {line}")
+    ]
+    return f"{ends[0]}{''.join(parts)}{ends[1]}"
 
 
 def _code(text: str) -> str:
@@ -76,7 +81,7 @@ def _character(character: str) -> str:
 
 
 def _table(table: Table) -> str:
-    columns = "".join(rf"p{{{width:.2f}\linewidth}}" for width in table.widths)
+    columns = "".join(rf">{{\raggedright\arraybackslash}}p{{{width:.2f}\linewidth}}" for width in table.widths)
     titles = " & ".join(rf"\textbf{{{escape(title)}}}" for title in table.titles)
     rows = [f"{' & '.join(_runs([cell]) for cell in row)} \\\\" for row in table.rows]
     return "\n".join(
