@@ -35,7 +35,7 @@ def difference(before: str, after: str) -> Diff:
     old, new = clean(before).splitlines(), clean(after).splitlines()
     if max(len(old), len(new)) > MOST_LINES:
         return Diff(None)
-    lines = list(difflib.unified_diff(old, new, n=3, lineterm=""))[2:]
+    lines = list(difflib.unified_diff(old, new, n=2, lineterm=""))[2:]
     signs = [line[:1] for line in lines]
     return Diff(Markup("".join(_blocks(lines))), signs.count("+"), signs.count("-"))
 

@@ -66,9 +66,10 @@ def _lowered(needs: Mapping[str, Sequence[str]], depth: Mapping[str, int]) -> di
     for name, before in needs.items():
         for other in before:
             first[other] = min(depth[name], first.get(other, depth[name]))
-    return {
-        name: max(deep, first[name] - 1) if not needs[name] and name in first else deep for name, deep in depth.items()
-    }
+    low = {name: max(deep, first[name] - 1) if not needs[name] and name in first else deep
+           for name, deep in depth.items()}  # fmt: skip
+    used = sorted(set(low.values()))  # rules that need each other in a circle leave layers empty
+    return {name: used.index(deep) for name, deep in low.items()}
 
 
 def _reduced(needs: Mapping[str, Sequence[str]], depth: Mapping[str, int]) -> list[tuple[str, str]]:

@@ -27,8 +27,15 @@ def highlighted(source: str) -> Markup:
     parts = []
     for name, pieces in groupby(_tokens(text), key=lambda piece: piece[0]):
         inner = escape("".join(value for _, value in pieces))
-        parts.append(f'<span class="{name}">{inner}</span>' if name else str(inner))
+        parts.append(_marked(name, inner))
     return Markup("".join(parts))
+
+
+def _marked(name: str, inner: Markup) -> str:
+    """A piece in its colour; numbers, which are many, by the shortest tag there is."""
+    if name == "m":
+        return f"<b>{inner}</b>"
+    return f"<i class={name}>{inner}</i>" if name else str(inner)
 
 
 def _tokens(text: str) -> Iterator[tuple[str, str]]:

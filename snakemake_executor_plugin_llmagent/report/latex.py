@@ -18,7 +18,7 @@ _SPECIAL = {
     # Beyond ASCII: what texts of physicists use most.
     "ß": r"\ss{}", "æ": r"\ae{}", "Æ": r"\AE{}", "œ": r"\oe{}", "Œ": r"\OE{}", "ø": r"\o{}", "Ø": r"\O{}",
     "ł": r"\l{}", "Ł": r"\L{}", "ı": r"\i{}", "–": r"\textendash{}", "—": r"\textemdash{}", "…": r"\dots{}",
-    "‘": "`{}", "’": "'{}", "“": "``{}", "”": "''{}", " ": "~",
+    "‘": "`{}", "’": "'{}", "“": "``{}", "”": "''{}",
 }  # fmt: skip
 _MATHS = {
     "±": r"\pm", "∓": r"\mp", "×": r"\times", "·": r"\cdot", "≤": r"\leq", "≥": r"\geq", "≠": r"\neq", "≈": r"\approx",

@@ -21,7 +21,7 @@ from snakemake_executor_plugin_llmagent.text import one_line, shorten
 from snakemake_executor_plugin_llmagent.trials import Worker
 
 IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".tif", ".tiff", ".bmp")
-PIXELS = 800
+PIXELS = 720
 """How wide and high a small copy is at most."""
 MOST_PICTURES = 6
 """How many images of a rule are shown."""

@@ -52,6 +52,7 @@ def _templates() -> Any:
         loader=DictLoader({name: _part(name) for name in names}), autoescape=True, undefined=StrictUndefined,
         finalize=_shown, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
+    templates.globals["most"] = views.MESSAGE
     templates.filters |= {
         "duration": charts.duration, "moment": views.moment, "first_line": views.first_line, "amount": charts.amount,
         "seconds": views.call_seconds, "clock": charts.clock,

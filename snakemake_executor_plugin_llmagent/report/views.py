@@ -22,7 +22,7 @@ from snakemake_executor_plugin_llmagent.text import one_line, shorten
 
 MOST_SESSIONS = 8
 """So many sessions of a rule are told, the newest ones."""
-LOG, MESSAGE, SCRIPT = 3000, 6000, 100_000
+LOG, MESSAGE, SCRIPT = 2000, 6000, 100_000
 """Longest log, message and script of an attempt that is shown [characters]."""
 
 
@@ -60,10 +60,12 @@ class AttemptView:
         log: what the script printed.
         evidence: what gates have shown.
         usage: what its calls used.
+        session: its session, in words.
     """
 
     told: Told
     anchor: str
+    session: str
     kind: str
     verdict: str
     diff: Diff | None
@@ -226,7 +228,7 @@ def _story(story: Story, rule: str, lock: Lock | None) -> StoryView:
     attempts: list[AttemptView] = []
     before, since = story.before, "the script that was there before"
     for told in story.attempts:
-        attempts.append(_attempt(told, name, before, since))
+        attempts.append(_attempt(told, story, name, before, since))
         if told.script is not None:
             before, since = told.script, _called(told)
     return StoryView(
@@ -258,12 +260,13 @@ def _outcome(story: Story) -> str:
     return f"{made}; it ended without a script" if story.attempts else f"it ended before an attempt was made{span}"
 
 
-def _attempt(told: Told, session: str, before: str | None, since: str) -> AttemptView:
+def _attempt(told: Told, story: Story, session: str, before: str | None, since: str) -> AttemptView:
     kind, verdict = _verdict(told)
     diff = difference(before, told.script) if before is not None and told.script is not None else None
     shown = diff is not None and diff.html is not None
     return AttemptView(
-        told=told, anchor=anchor(session, str(told.number)), kind=kind, verdict=verdict, diff=diff, since=since,
+        told=told, anchor=anchor(session, str(told.number)), session=f"{story.rule}, {story.name}",
+        kind=kind, verdict=verdict, diff=diff, since=since,
         whole="" if shown or told.script is None else shorten(told.script, SCRIPT), ran=_ran(told),
         log=shorten(told.log or "", LOG), evidence=evidence.of_gates(told.evidence, accepted=told.accepted),
         usage=of_calls(told.calls),
