@@ -218,6 +218,12 @@ class Assembly:
         assert options.timeout is not None
         return self._worker(self._ground(options)), partial(self._run_aside, options.timeout)
 
+    def eyes(self, options: Options) -> tuple[ConfinedReader, Worker]:
+        """What looks at files that nobody trusts: describes them, and works on them."""
+        ground = self._ground(options)
+        reader = ConfinedReader(ground, self.stages.new_folder, self.warden.new_token, self.settings.cancelled)
+        return reader, self._worker(ground)
+
     def _worker(self, ground: Ground) -> Worker:
         return ConfinedWorker(ground, self.stages.new_folder, self.warden.new_token, self.settings.cancelled)
 

@@ -13,7 +13,9 @@ from snakemake_executor_plugin_llmagent.commands.completion import add_completio
 from snakemake_executor_plugin_llmagent.commands.config import add_config
 from snakemake_executor_plugin_llmagent.commands.diff import add_diff
 from snakemake_executor_plugin_llmagent.commands.eject import add_eject
+from snakemake_executor_plugin_llmagent.commands.methods import add_methods
 from snakemake_executor_plugin_llmagent.commands.reject import add_reject
+from snakemake_executor_plugin_llmagent.commands.report import add_report
 from snakemake_executor_plugin_llmagent.commands.show import add_show
 from snakemake_executor_plugin_llmagent.commands.status import add_status
 from snakemake_executor_plugin_llmagent.errors import AgentError, SandboxUnavailable
@@ -31,6 +33,8 @@ examples:
   llmagent reject fit_myy --because "the peak is fixed at 125 GeV; let it float"
   llmagent unblind fit_myy            open the data of a blinded rule to its script
   llmagent vary fit_myy               how far results depend on what the sentence left open
+  llmagent report                     one HTML page about all of them, to look at or to send on
+  llmagent methods --format latex     paragraphs and tables about them for an analysis note
   llmagent eject fit_myy              make it a plain `script:` rule
   llmagent config fit_myy             which settings hold for a rule, and who said so
   llmagent doctor                     how scripts of models are confined on this machine
@@ -48,8 +52,8 @@ RAW = argparse.RawDescriptionHelpFormatter
 INTERRUPTED = 130
 """What shells report for a command that a Ctrl-C ended."""
 ADDED = (
-    add_status, add_show, add_diff, add_approve, add_reject, add_unblind, add_vary, add_eject, add_config,
-    add_completion,
+    add_status, add_show, add_diff, add_approve, add_reject, add_unblind, add_vary, add_report,
+    add_methods, add_eject, add_config, add_completion,
 )  # fmt: skip
 """What adds a command each, in the order of the help."""
 

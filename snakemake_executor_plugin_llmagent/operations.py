@@ -19,6 +19,7 @@ OPERATIONS: Mapping[str, str] = {
     "alter": "probes.alter",
     "mask": "blinding.mask",
     "first": "probes.first",
+    "thumbnails": "formats.image",
 }
 """Operation → module with a function of the same name: question (a mapping) → answer (what JSON can hold)."""
 

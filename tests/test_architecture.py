@@ -110,6 +110,8 @@ VENDORS = {
     "rich": "commands/terminal.py",
     "shtab": "commands/completion.py",
     "matplotlib": "variations/plot.py",
+    "jinja2": "report/page.py",
+    "pygments": "report/highlight.py",
 }
 """Vendor → the one module that may import it."""
 WHOLE_FILES = {
@@ -120,7 +122,7 @@ WHOLE_FILES = {
     "PIL": "data/arrayfile.py",
 }
 """Vendor → the one module that reads and writes whole files with it, where descriptions are not enough."""
-COMMON = frozenset({"numpy", "yaml"})
+COMMON = frozenset({"numpy", "yaml", "markupsafe"})
 """Packages that every part may use."""
 SNAKEMAKE = ("snakemake", "snakemake_interface_common", "snakemake_interface_executor_plugins")
 ALONE = frozenset(

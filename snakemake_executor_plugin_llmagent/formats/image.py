@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ from snakemake_executor_plugin_llmagent.protocols import Column, Table
 
 MOST_PIXELS = 50_000_000
 """Larger images are not unpacked."""
+FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP")
 _MARKUP_LIMIT = 64 * 1024
 
 
@@ -45,7 +49,7 @@ def _svg(path: Path, head: bytes) -> Contents:
 def _pixels(path: Path) -> Contents:
     image_module: Any = need("PIL.Image", "pillow")
     try:
-        with image_module.open(path, formats=("PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP")) as image:
+        with image_module.open(path, formats=FORMATS) as image:
             width, height = image.size
             if width * height > MOST_PIXELS:
                 raise NotLookedAt(f"has {width} x {height} pixels, too many to unpack")
@@ -76,3 +80,34 @@ def _table(image: Any) -> Table:
     if column.n_distinct_capped == 1:
         note += ", all of the same colour"
     return Table(name="", kind="image", columns=(column,), note=note)
+
+
+def thumbnails(asked: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Small copies of images, on white.
+
+    Args:
+        asked: `paths`, and `pixels`: how wide and high a copy may be.
+
+    Returns:
+        For each path `{"webp", "width", "height"}`: the copy (base64) and its size, or `{"problem"}`.
+    """
+    return [_thumbnail(Path(path), asked["pixels"]) for path in asked["paths"]]
+
+
+def _thumbnail(path: Path, pixels: int) -> dict[str, Any]:
+    image_module: Any = need("PIL.Image", "pillow")
+    try:
+        with image_module.open(path, formats=FORMATS) as image:
+            if image.width * image.height > MOST_PIXELS:
+                return {"problem": f"it has {image.width} x {image.height} pixels"}
+            image.draft("RGB", (pixels, pixels))
+            whole = image.convert("RGBA")
+    except Exception as error:
+        # Readers of damaged images raise whatever comes; any of it means that there is nothing to show.
+        return {"problem": f"it does not open: {type(error).__name__}: {error}"}
+    whole.thumbnail((pixels, pixels))
+    paper = image_module.new("RGB", whole.size, "white")
+    paper.paste(whole, mask=whole.getchannel("A"))
+    buffer = io.BytesIO()
+    paper.save(buffer, "WEBP", quality=80)
+    return {"webp": base64.b64encode(buffer.getvalue()).decode(), "width": paper.width, "height": paper.height}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -75,6 +76,11 @@ def times_rejected(script: Path) -> int:
     except (AgentError, OSError, UnicodeDecodeError):
         return 0
     return sum(entry["act"] == REJECTED for entry in found.trail) if found is not None else 0
+
+
+def made_from_twins(recorded: Iterable[object]) -> bool:
+    """Whether params, as Snakemake recorded them for an output, say that its data were hidden when it was made."""
+    return any(re.fullmatch(r"'[0-9a-f]{64}:blinded'", str(param)) for param in recorded)
 
 
 # --- approved scripts -------------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from snakemake_executor_plugin_llmagent.errors import ConfigError
 from snakemake_executor_plugin_llmagent.host.asked import blind_of, checks_of, crosscheck_of, decide_of, probes_of
 from snakemake_executor_plugin_llmagent.host.blinded import digest_param, opened_script, times_rejected
 from snakemake_executor_plugin_llmagent.host.names import offer_names
+from snakemake_executor_plugin_llmagent.host.provenance import with_provenance
 from snakemake_executor_plugin_llmagent.host.providers import providers_of
 from snakemake_executor_plugin_llmagent.host.withheld import note_secrets
 from snakemake_executor_plugin_llmagent.host.wrong import AgentRuleError, SandboxError
@@ -103,6 +104,7 @@ class AgentRuleInfo(RuleInfo):  # type: ignore[misc]
 
     declaration: Declaration
     agent: AgentRule
+    output: Any
     params: Any
 
     def __copy__(self) -> AgentRuleInfo:
@@ -114,6 +116,7 @@ class AgentRuleInfo(RuleInfo):  # type: ignore[misc]
         """Let Snakemake apply `with:` and module prefixes, then complete the declaration."""
         super().apply_modifier(modifier, rulename, *args, **kwargs)
         self.agent = _complete(self, rulename)
+        self.output = with_provenance(modifier.workflow, self.agent, self.output)
         positional, named = self.params or ((), {})
         self.params = (positional, {**named, DIGEST_PARAM: digest_param(self.agent)})
         here = modifier.workflow.current_basedir.get_path_or_uri(secret_free=True)
