@@ -42,6 +42,7 @@ from snakemake_executor_plugin_llmagent.llm.forbidden import Forbidden
 from snakemake_executor_plugin_llmagent.llm.recording import Recording
 from snakemake_executor_plugin_llmagent.llm.redacted import Redacted
 from snakemake_executor_plugin_llmagent.lock import Approval, Lock, digest_script, run_record, sandbox_record
+from snakemake_executor_plugin_llmagent.progress import Ear, Tell
 from snakemake_executor_plugin_llmagent.protocols import Ending, Model, Picture, Severity, Task, Trial
 from snakemake_executor_plugin_llmagent.reading import ConfinedReader
 from snakemake_executor_plugin_llmagent.roles import Attempt, Coder, Supervisor
@@ -175,8 +176,8 @@ class Assembly:
 
     # --- authoring ----------------------------------------------------------------------------------------------
 
-    def workshop(self, spec: Spec, options: Options, tell: Callable[[str], None]) -> Workshop:
-        """Everything that authoring a rule needs, with a session of its own."""
+    def workshop(self, spec: Spec, options: Options, tell: Tell, ear: Ear | None = None) -> Workshop:
+        """Everything that authoring a rule needs, with a session of its own; an ear hears models while they answer."""
         self.check(spec, options)
         assert options.max_attempts is not None and options.timeout is not None and options.supervision is not None
         session = Session.start(self.settings.home / "sessions", spec.rule, self.keys.redact)
@@ -187,8 +188,8 @@ class Assembly:
         stages = self.stages.new_folder()
         first = Slicer(bench.worker, stages / "first", options.slice)
         shop = Workshop(
-            coder=Coder(Witness(self._open(options.coder or options.model or ""), session)),
-            supervisor=None if supervisor is None else Supervisor(Witness(self._open(supervisor), session)),
+            coder=Coder(Witness(self._open(options.coder or options.model or ""), session, ear)),
+            supervisor=None if supervisor is None else Supervisor(Witness(self._open(supervisor), session, ear)),
             supervision=Supervision.NONE if supervisor is None else Supervision(options.supervision),
             sandbox=bench.sandbox,
             describe=reader,
@@ -209,7 +210,7 @@ class Assembly:
         )
         if options.crosscheck in (None, NOBODY):
             return shop
-        second = Coder(Witness(self._open(options.crosscheck), session), role=SECOND)
+        second = Coder(Witness(self._open(options.crosscheck), session, ear), role=SECOND)
         return crosschecked(shop, bench, second, options.tolerance)
 
     def bench(self, options: Options, tell: Callable[[str], None]) -> Bench:

@@ -343,8 +343,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
         self.send_header("transfer-encoding", "chunked")
-        for name in ("x-request-id", "request-id"):
-            self.send_header(name, "req-1")
+        for header in ("x-request-id", "request-id"):
+            self.send_header(header, "req-1")
         self.end_headers()
         for name, data in events:
             if chatter:

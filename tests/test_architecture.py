@@ -19,7 +19,9 @@ import pytest
 PACKAGE = "snakemake_executor_plugin_llmagent"
 ROOT = Path(__file__).parents[1]
 
-BASE = frozenset({"errors", "spec", "config", "decisions", "descriptions", "protocols", "text", "syntax", "trials"})
+BASE = frozenset(
+    {"errors", "spec", "config", "decisions", "descriptions", "protocols", "progress", "text", "syntax", "trials"}
+)
 LEAVES = frozenset({"formats", "data", "llm", "sandbox", "lock", "session", "ledger"})
 BUILT_ON_FORMATS = frozenset({"context", "checks", "probes", "blinding"})
 IDEA = frozenset({"prompts", "replies", "briefs", "roles", "taxonomy", "authoring"})
@@ -35,6 +37,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "decisions": frozenset({"errors", "spec"}),
     "descriptions": frozenset(),
     "protocols": frozenset({"errors", "spec", "descriptions"}),
+    "progress": frozenset({"protocols"}),
     "trials": frozenset({"errors", "spec", "descriptions", "protocols"}),
     **dict.fromkeys(LEAVES, BASE),
     **dict.fromkeys(BUILT_ON_FORMATS, BASE | {"formats"}),
