@@ -10,6 +10,7 @@ from pathlib import Path
 
 from snakemake_executor_plugin_llmagent.commands.approve import add_approve, add_unblind
 from snakemake_executor_plugin_llmagent.commands.eject import add_eject
+from snakemake_executor_plugin_llmagent.commands.export import add_export
 from snakemake_executor_plugin_llmagent.commands.show import add_show
 from snakemake_executor_plugin_llmagent.commands.status import add_status
 from snakemake_executor_plugin_llmagent.errors import AgentError, SandboxUnavailable
@@ -26,13 +27,14 @@ examples:
   llmagent unblind fit_myy            open the data of a blinded rule to its script
   llmagent vary fit_myy               how far results depend on what the sentence left open
   llmagent eject fit_myy              make it a plain `script:` rule
+  llmagent export --format ro-crate   scripts and how they came about, for an archive
   llmagent doctor                     how scripts of models are confined on this machine
 
 exit status: 0 well, 2 wrong setting or Snakefile, 4 broken lock, 5 not approved, 10 no sandbox, 1 anything else
 """
 INTERRUPTED = 130
 """What shells report for a command that a Ctrl-C ended."""
-ADDED = (add_status, add_show, add_approve, add_unblind, add_vary, add_eject)
+ADDED = (add_status, add_show, add_approve, add_unblind, add_vary, add_eject, add_export)
 """What adds a command each, in the order of the help."""
 
 

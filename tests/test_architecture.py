@@ -60,8 +60,9 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "report": BELOW_DOORS,
     "bench": BELOW_DOORS,
     "doctor": BELOW_DOORS,
+    "export": BELOW_DOORS,
     "variations": BELOW_DOORS | {"host"},
-    "commands": BELOW_DOORS | {"host", "report", "bench", "doctor", "variations"},
+    "commands": BELOW_DOORS | {"host", "report", "bench", "doctor", "variations", "export"},
     "cli": BELOW_DOORS | {"host", "report", "bench", "doctor", "variations", "commands"},
     "__init__": frozenset({"host"}),
 }

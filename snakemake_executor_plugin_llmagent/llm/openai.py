@@ -215,7 +215,10 @@ def _whole(body: bytes) -> Any:
 
     if body.lstrip().startswith((b"data:", b"event:", b":")):
         return None
-    content = json.loads(body)
+    try:
+        content = json.loads(body)
+    except ValueError:
+        content = body.decode("utf-8", "replace")  # such as a page to log in: asked again, it would come again
     return ChatCompletion.construct(**content) if isinstance(content, dict) else SimpleNamespace(error=content)
 
 

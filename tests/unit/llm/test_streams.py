@@ -79,6 +79,13 @@ def test_gateways_that_answer_at_once_all_the_same(monkeypatch: pytest.MonkeyPat
     assert streams(server) == [True, True]
 
 
+def test_a_page_is_no_stream_that_broke_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    with scripted("openai", [garbage()], monkeypatch, TWICE) as (model, server):
+        with pytest.raises(ModelUnavailable, match="Please log in"):
+            model.complete(request())
+        assert len(server.requests) == 1
+
+
 def test_streams_under_another_name(monkeypatch: pytest.MonkeyPatch) -> None:
     body = (
         ': hello\n\ndata: {"model": "m", "choices": [{"index": 0, "delta": {"content": "x"}}]}\n\n'
