@@ -37,6 +37,7 @@ from snakemake_executor_plugin_llmagent.gates.probes import probes_gate
 from snakemake_executor_plugin_llmagent.gates.slices import Slicer
 from snakemake_executor_plugin_llmagent.lock import Approval, Lock, digest_script, run_record, sandbox_record
 from snakemake_executor_plugin_llmagent.models import Access, Models, cast_of
+from snakemake_executor_plugin_llmagent.progress import Ear, Tell
 from snakemake_executor_plugin_llmagent.protocols import Ending, Model, Picture, Severity, Task, Trial
 from snakemake_executor_plugin_llmagent.providers import Providers, Warn, ignore
 from snakemake_executor_plugin_llmagent.reading import ConfinedReader
@@ -156,8 +157,8 @@ class Assembly:
 
     # --- authoring ----------------------------------------------------------------------------------------------
 
-    def workshop(self, spec: Spec, options: Options, tell: Callable[[str], None]) -> Workshop:
-        """Everything that authoring a rule needs, with a session of its own."""
+    def workshop(self, spec: Spec, options: Options, tell: Tell, ear: Ear | None = None) -> Workshop:
+        """Everything that authoring a rule needs, with a session of its own; an ear hears models while they answer."""
         self.check(spec, options)
         assert options.max_attempts is not None and options.timeout is not None and options.supervision is not None
         session = Session.start(self.settings.home / "sessions", spec.rule, self.keys.redact)
@@ -169,7 +170,7 @@ class Assembly:
         first = Slicer(bench.worker, stages / "first", options.slice)
 
         def ask(names: tuple[str, ...]) -> Witness:
-            return Witness(self.models.stand_in(names, step_back), session)
+            return Witness(self.models.stand_in(names, step_back), session, ear)
 
         def step_back(before: Model, after: Model, why: str) -> None:
             session.event("fallback", model=before.name, instead=after.name, because=one_line(why, 500))

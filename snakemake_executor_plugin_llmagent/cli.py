@@ -13,6 +13,7 @@ from snakemake_executor_plugin_llmagent.commands.completion import add_completio
 from snakemake_executor_plugin_llmagent.commands.config import add_config
 from snakemake_executor_plugin_llmagent.commands.diff import add_diff
 from snakemake_executor_plugin_llmagent.commands.eject import add_eject
+from snakemake_executor_plugin_llmagent.commands.export import add_export
 from snakemake_executor_plugin_llmagent.commands.methods import add_methods
 from snakemake_executor_plugin_llmagent.commands.reject import add_reject
 from snakemake_executor_plugin_llmagent.commands.report import add_report
@@ -36,6 +37,7 @@ examples:
   llmagent report                     one HTML page about all of them, to look at or to send on
   llmagent methods --format latex     paragraphs and tables about them for an analysis note
   llmagent eject fit_myy              make it a plain `script:` rule
+  llmagent export --format ro-crate   scripts and how they came about, for an archive
   llmagent config fit_myy             which settings hold for a rule, and who said so
   llmagent doctor                     how scripts of models are confined on this machine
 
@@ -53,7 +55,8 @@ INTERRUPTED = 130
 """What shells report for a command that a Ctrl-C ended."""
 ADDED = (
     add_status, add_show, add_diff, add_approve, add_reject, add_unblind, add_vary, add_report,
-    add_methods, add_eject, add_config, add_completion,
+    add_methods, add_eject, add_export, add_config,
+    add_completion,
 )  # fmt: skip
 """What adds a command each, in the order of the help."""
 

@@ -65,11 +65,13 @@ class Request:
         role: who asks, `coder` or `supervisor`; for logs and recordings, not sent.
         messages: the conversation, a system message first.
         max_tokens: limit on the reply [tokens].
+        heard: called while the reply comes, with how much of it has come so far [characters]; no part of the question.
     """
 
     role: str
     messages: tuple[Message, ...]
     max_tokens: int
+    heard: Callable[[int], None] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -75,3 +75,27 @@ def fenced(text: str, tag: str = "") -> str:
         longest = max(longest, run)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{tag}\n{text.rstrip(chr(10))}\n{fence}"
+
+
+def columns(text: str) -> int:
+    """How many columns of a terminal a line takes: wide characters two, marks on other characters none."""
+    return len(text) if text.isascii() else sum(map(_columns, text))
+
+
+def cut_columns(text: str, limit: int) -> str:
+    """The line, or as much of it as fits into so many columns with a mark that it goes on."""
+    if columns(text) <= limit:
+        return text
+    kept, room = [], limit - 1
+    for character in text:
+        room -= _columns(character)
+        if room < 0:
+            break
+        kept.append(character)
+    return "".join(kept) + "…" if limit > 0 else ""
+
+
+def _columns(character: str) -> int:
+    if unicodedata.combining(character) or unicodedata.category(character) in ("Mn", "Me", "Cf"):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in ("W", "F") else 1

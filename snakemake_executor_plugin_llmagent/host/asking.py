@@ -8,7 +8,7 @@ import select
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,10 @@ def can_ask(logger: Any) -> bool:
     return sys.stderr.isatty() or sys.stdout.isatty()
 
 
-def ask(agent: AgentRule, status: Status, home: Path, stop: Stop, attempt: Attempt) -> Attempt:
+def ask(
+    agent: AgentRule, status: Status, home: Path, stop: Stop, alone: Callable[[], AbstractContextManager[None]],
+    attempt: Attempt,
+) -> Attempt:  # fmt: skip
     """An accepted attempt with the person's word on it: approved, rejected with a reason, or as it was.
 
     Args:
@@ -56,9 +59,10 @@ def ask(agent: AgentRule, status: Status, home: Path, stop: Stop, attempt: Attem
         status: of its last script.
         home: the plugin's folder in the working directory.
         stop: called while waiting; raises if the run has been cancelled.
+        alone: within it nobody else writes at the bottom of the terminal.
         attempt: what the checks and the reviewer have accepted.
     """
-    with _turn(stop), _Terminal(stop) as terminal:
+    with _turn(stop), alone(), _Terminal(stop) as terminal:
         terminal.say("\n".join(_summary(agent, attempt)))
         while True:
             answer = terminal.question(f"{CHOICES}\n{agent.name}> ")

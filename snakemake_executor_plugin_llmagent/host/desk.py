@@ -34,6 +34,7 @@ from snakemake_executor_plugin_llmagent.host.declared import AgentRule, script_r
 from snakemake_executor_plugin_llmagent.host.delivery import keep_edited, publish_trial, write_log, written
 from snakemake_executor_plugin_llmagent.host.frozen import RUNNABLE, not_frozen, not_runnable, say_if_edited
 from snakemake_executor_plugin_llmagent.host.inside import marked, walls_for
+from snakemake_executor_plugin_llmagent.host.progress import Progress, Watch
 from snakemake_executor_plugin_llmagent.host.turns import forget_dead_author, one_author
 from snakemake_executor_plugin_llmagent.host.withheld import note_secrets
 from snakemake_executor_plugin_llmagent.host.wrong import AgentRuleError, SandboxError
@@ -62,7 +63,8 @@ class Desk:
         self._locked = bool(getattr(chosen, "locked", False))
         self._asks = bool(getattr(chosen, "ask", False)) and can_ask(self._logger)
         self._assembly = Assembly(settings_of(workflow, logger, cancelled))
-        self._blinds = Blinds(self._assembly, self._options, self._tell)
+        self._progress = Progress(logger, workflow.output_settings.quiet if workflow.output_settings else None)
+        self._blinds = Blinds(self._assembly, self._options, self._progress.note)
         note_secrets(workflow)
         self._kept_keys = remove_keys(os.environ, keep=workflow.envvars)
         self._turns: defaultdict[Path, threading.Lock] = defaultdict(threading.Lock)
@@ -72,7 +74,8 @@ class Desk:
         self._passed: defaultdict[Path, list[JobTask]] = defaultdict(list)
 
     def close(self) -> None:
-        """Give the environment back, and close what was opened."""
+        """Give terminal and environment back, and close what was opened."""
+        self._progress.close()
         os.environ.update(self._kept_keys)
         self._kept_keys = {}
         self._assembly.close()
@@ -216,7 +219,7 @@ class Desk:
             self._stop_if_cancelled()
             if not said:
                 said.append(True)
-                self._tell(agent.name, f"another Snakemake has {agent.script.name} written; waiting for it")
+                self._progress.note(agent.name, f"another Snakemake has {agent.script.name} written; waiting for it")
 
         return wait
 
@@ -240,29 +243,28 @@ class Desk:
     @contextmanager
     def _shop(self, agent: AgentRule, job: Any, status: Status) -> Iterator[Workshop]:
         """A workshop with a session; its stages are gone afterwards, whatever happened."""
-        with self._giving_up(agent):
-            shop = self._open_shop(agent, job)
-            if self._asks and freezing.needs_person(self._options(agent), status):
-                asked = partial(ask, agent, status, self._assembly.settings.home, self._stop_if_cancelled)
-                shop = replace(shop, ask=asked)
-        try:
-            yield shop
-        finally:
-            shop.discard(shop.stages)
+        with self._progress.authoring(agent.name, agent.spec.text) as watch:
+            with self._giving_up(agent):
+                shop = self._open_shop(agent, job, watch)
+                if self._asks and freezing.needs_person(self._options(agent), status):
+                    shop = replace(shop, ask=partial(self._ask, agent, status))
+            try:
+                yield shop
+            finally:
+                shop.discard(shop.stages)
 
-    def _open_shop(self, agent: AgentRule, job: Any) -> Workshop:
-        self._logger.info(f"Agent rule {agent.name}: {one_line(agent.spec.text, 120)}")
-        tell = partial(self._tell, agent.name)
-        shop = self._assembly.workshop(agent.spec, self._options(agent), tell)
+    def _ask(self, agent: AgentRule, status: Status, attempt: Attempt) -> Attempt:
+        """An accepted attempt with the word of the person at the terminal."""
+        return ask(agent, status, self._assembly.settings.home, self._stop_if_cancelled, self._progress.hidden, attempt)
+
+    def _open_shop(self, agent: AgentRule, job: Any, watch: Watch) -> Workshop:
+        shop = self._assembly.workshop(agent.spec, self._options(agent), watch.tell, watch)
         note_secrets(self._workflow, self._assembly.keys.values.values())
         shop.session.event(
             "begin", rule=agent.name, spec=agent.spec.text, spec_digest=agent.spec.digest,
             wildcards=dict(job.wildcards_dict), file=agent.spec.source_file, line=agent.spec.line,
         )  # fmt: skip
         return shop
-
-    def _tell(self, rule: str, text: str) -> None:
-        self._logger.info(f"Agent rule {rule}: {text}", extra={"event": "llmagent", "rule": rule})
 
     @contextmanager
     def _giving_up(self, agent: AgentRule) -> Iterator[None]:
@@ -362,7 +364,7 @@ class Desk:
             if status.source is None or status.state is not State.FROZEN:
                 raise error
             self._raise_if_given_up(agent)
-            self._tell(agent.name, "the frozen script failed on this job; it is tried once more to see why")
+            self._progress.note(agent.name, "the frozen script failed on this job; it is tried once more to see why")
             with self._shop(agent, job, status) as shop:
                 with self._giving_up(agent):
                     shop.session.event("repair", error=one_line(self._blinds.what_failed(agent, error), 500))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from typing import Any
 
 from snakemake_executor_plugin_llmagent.config import Keys
@@ -167,6 +168,7 @@ class AnthropicModel:
             parameters["extra_body"] = {"temperature": temperature}
         with self._client.messages.stream(**parameters) as stream:
             try:
+                _listen(stream, request.heard)
                 message: Any = stream.get_final_message()
             except AssertionError:
                 # The SDK's way to say that no message ever began.
@@ -190,6 +192,17 @@ class AnthropicModel:
             usage=_usage(getattr(message, "usage", None)),
             request_id=request_id,
         )
+
+
+def _listen(stream: Any, heard: Callable[[int], None] | None) -> None:
+    """Take a stream to its end, and tell how much has come, thoughts included [characters]."""
+    come = 0
+    for event in stream:
+        delta = getattr(event, "delta", None) if event.type == "content_block_delta" else None
+        piece = getattr(delta, "text", None) or getattr(delta, "thinking", None)
+        if heard is not None and isinstance(piece, str):
+            come += len(piece)
+            heard(come)
 
 
 def _content(message: Message, pictures: bool) -> str | list[dict[str, Any]]:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import base64
+import json
+import re
+from types import SimpleNamespace
 from typing import Any
 
 from snakemake_executor_plugin_llmagent.config import Keys
+from snakemake_executor_plugin_llmagent.llm.chunks import BrokenOff, collect
 from snakemake_executor_plugin_llmagent.llm.service import (
     CONNECT_SECONDS,
     CallSettings,
@@ -29,7 +33,14 @@ _URL = "OPENAI_BASE_URL"
 _NO_KEY = "no-key-needed"
 _OWN_HOST = "api.openai.com"
 _LIMIT = "max_completion_tokens"
-_DISPENSABLE = (_LIMIT, "temperature")
+_STREAM = "stream"
+_DISPENSABLE = {
+    _LIMIT: re.compile(_LIMIT),
+    "temperature": re.compile("temperature"),
+    # Without `stream_options` nothing would be counted, so that one goes with the other; "upstream" is no complaint.
+    _STREAM: re.compile(r"\bstream(ing|_options|\b)"),
+}
+"""What a request can do without → how a complaint about it reads."""
 _PICTURES = "pictures"
 
 
@@ -106,21 +117,33 @@ class OpenAIModel:
         self._client.close()
 
     def _ask(self, request: Request) -> Any:
+        """Send a request; if its stream breaks off, which the SDK's own retries do not cover, ask once more without."""
+        try:
+            return self._ask_fitting(request, frozenset())
+        except BrokenOff as broken:
+            if not self._settings.max_retries:
+                raise broken.error from None
+            malformed = broken.malformed
+        reply = self._ask_fitting(request, frozenset({_STREAM}))
+        if malformed:
+            self._unknown |= {_STREAM}
+        return reply
+
+    def _ask_fitting(self, request: Request, without: frozenset[str]) -> Any:
         """Send a request, and send it again without what the server turns out not to know.
 
-        Gateways and local servers may know `max_tokens` alone, and some models take no temperature.
+        Gateways and local servers may know `max_tokens` alone, or no streams, and some models take no temperature.
         """
         import openai
 
-        create: Any = self._client.chat.completions.create
         unknown = self._unknown
         too_high: openai.APIStatusError | None = None
         while True:
             try:
-                reply = create(**self._parameters(request, unknown))
+                reply = self._send(request, unknown | without)
             except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
                 complaint = str(error)
-                blamed = {name for name in _DISPENSABLE if name in complaint} - unknown
+                blamed = {name for name, reads in _DISPENSABLE.items() if reads.search(complaint)} - unknown - without
                 if not blamed and _PICTURES not in unknown and any(m.pictures for m in request.messages):
                     blamed = {_PICTURES}  # whatever it says: servers of models that read no images say it in many ways
                 if not blamed and too_high is not None and "max_tokens" in complaint:
@@ -132,8 +155,43 @@ class OpenAIModel:
                     too_high = error
                 unknown |= blamed
             else:
-                self._unknown = unknown
+                # A server that streams without counting is asked for whole replies from now on: they are counted.
+                uncounted = _STREAM not in unknown | without and getattr(reply, "usage", None) is None
+                self._unknown = unknown | {_STREAM} if uncounted else unknown
                 return reply
+
+    def _send(self, request: Request, unknown: frozenset[str]) -> Any:
+        """Send a request once; the reply, whether it came in pieces or at once.
+
+        Raises:
+            BrokenOff: it came in pieces, and not to its end.
+        """
+        import openai
+
+        parameters = self._parameters(request, unknown)
+        completions: Any = self._client.chat.completions
+        if _STREAM in unknown:
+            return completions.create(**parameters)
+        options = {"stream": True, "stream_options": {"include_usage": True}}
+        raw = completions.with_raw_response.create(**parameters, **options)
+        try:
+            # Some gateways take the option and answer at once all the same.
+            whole = None if "event-stream" in raw.headers.get("content-type", "") else _whole(raw.http_response.read())
+            reply = collect(raw.parse(), request.heard) if whole is None else whole
+        except BrokenOff:
+            raise
+        except openai.APITimeoutError:
+            seconds = self._settings.timeout_seconds
+            raise BrokenOff(EOFError(f"it was silent for {seconds:g} s in the middle of its reply")) from None
+        except openai.APIConnectionError as error:
+            # That it cannot be reached would be wrong: it has begun.
+            raise BrokenOff(EOFError(str(error.__cause__ or error))) from None
+        except Exception as error:
+            raise BrokenOff(error, malformed=isinstance(error, ValueError)) from None
+        finally:
+            raw.http_response.close()
+        reply._request_id = raw.request_id
+        return reply
 
     def _parameters(self, request: Request, unknown: frozenset[str]) -> dict[str, Any]:
         parameters: dict[str, Any] = {
@@ -165,6 +223,19 @@ class OpenAIModel:
             usage=_usage(getattr(reply, "usage", None)),
             request_id=getattr(reply, "_request_id", None),
         )
+
+
+def _whole(body: bytes) -> Any:
+    """A reply that came at once; None if it is a stream under another name."""
+    from openai.types.chat import ChatCompletion
+
+    if body.lstrip().startswith((b"data:", b"event:", b":")):
+        return None
+    try:
+        content = json.loads(body)
+    except ValueError:
+        content = body.decode("utf-8", "replace")  # such as a page to log in: asked again, it would come again
+    return ChatCompletion.construct(**content) if isinstance(content, dict) else SimpleNamespace(error=content)
 
 
 def _content(message: Message, pictures: bool) -> str | list[dict[str, Any]]:

@@ -111,7 +111,7 @@ def _judged(root: Path, data: str, source: str, probes: tuple[Call, ...] | None)
     assembly = Assembly(_settings(root))
     try:
         options = Options(model="openai:scripted", slice=0).over(DEFAULTS)
-        shop = assembly.workshop(spec, options, lambda _: None)
+        shop = assembly.workshop(spec, options, lambda *_: None)
         started, before = time.perf_counter(), _cpu()
         attempt = try_out(shop, spec, FileTask(job, sys.executable), Draft(source=source), number=1)
         wall, cpu = time.perf_counter() - started, _cpu() - before
