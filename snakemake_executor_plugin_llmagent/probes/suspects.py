@@ -76,6 +76,7 @@ class Trial:
         self._warns = warns
         self._text = lab.trial.spec.text
         self._given: frozenset[str] = frozenset()
+        self._tables: frozenset[frozenset[str]] = frozenset()
 
     def of(self, suspects: Sequence[Suspect]) -> Sure:
         """Run the script on all events, with what each suspect is about changed once more."""
@@ -96,6 +97,8 @@ class Trial:
         if any(one.column for one in chosen):
             (given,) = self._lab.looks([Ran(execution=first.execution, outputs=control.files)])
             self._given = frozenset(given.parts.values())
+            columns = (_columns(given.parts, path) for path, _ in given.parts)
+            self._tables = frozenset(names for names in columns if names)
         looks = dict(zip(map(id, well), after, strict=True))
         findings = []
         for suspect in chosen:
@@ -164,11 +167,9 @@ class Trial:
     def _handed_on(self, column: str, look: Look) -> set[tuple[str, str]]:
         """A column as it came, in an output into which all columns of an input go, also those nobody names."""
         source = self._lab.trial.source
-        whole = {
-            path
-            for path, part in look.parts
-            if ":" not in part and part not in ("document", "pixels", "bytes") and _last(part) not in source
-        }
+        unnamed = {path for path, part in look.parts if _is_column(part) and _last(part) not in source}
+        held = {path: _columns(look.parts, path) for path in unnamed}
+        whole = {path for path, names in held.items() if any(given <= names for given in self._tables)}
         return {
             (path, part)
             for (path, part), value in look.parts.items()
@@ -196,6 +197,15 @@ class Trial:
         if suspect.probe == TURN:
             return not _ABSOLUTE.search(self._text) and _of_weights(self._text)
         return suspect.probe != SCALE or _of_weights(self._text)
+
+
+def _is_column(part: str) -> bool:
+    return ":" not in part and part not in ("document", "pixels", "bytes")
+
+
+def _columns(parts: Iterable[tuple[str, str]], path: str) -> frozenset[str]:
+    """The names of the columns of a file."""
+    return frozenset(_last(part) for where, part in parts if where == path and _is_column(part))
 
 
 def _last(part: str) -> str:
