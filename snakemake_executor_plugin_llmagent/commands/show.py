@@ -6,7 +6,7 @@ import argparse
 import json
 from dataclasses import asdict
 
-from snakemake_executor_plugin_llmagent.commands.rules import Add, facts_of, rule_of
+from snakemake_executor_plugin_llmagent.commands.rules import Add, facts_of, next_step, rule_of
 from snakemake_executor_plugin_llmagent.commands.terminal import STYLES, print_line, print_source
 from snakemake_executor_plugin_llmagent.errors import LockMismatch
 from snakemake_executor_plugin_llmagent.lock import Lock
@@ -14,9 +14,9 @@ from snakemake_executor_plugin_llmagent.text import clean
 
 EXAMPLES = """\
 examples:
-  llmagent show fit_myy                      the sentence, the script, and what speaks for it
-  llmagent show fit_myy | less -R            page by page
-  llmagent show fit_myy --json | jq .lock    what the lock holds, for programs
+  llmagent show fit_myy                    sentence, script, what speaks for it
+  llmagent show fit_myy | less -R          page by page
+  llmagent show fit_myy --json | jq .lock  what the lock holds, for programs
 """
 
 
@@ -44,6 +44,8 @@ def run(options: argparse.Namespace) -> int:
         print_source(clean(status.source))
     if found is not None:
         print_line("\n".join(evidence(found)))
+    if step := next_step(rule.name, facts["state"]):
+        print(f"\n{step}")  # as it is: a command must not be broken in two
     return 0 if status else LockMismatch.exit_code
 
 
