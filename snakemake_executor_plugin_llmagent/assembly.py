@@ -148,9 +148,10 @@ class Assembly:
         """
         if not self.can_author(options):
             raise NotApproved(
-                f"Agent rule {spec.rule} has no approved script, and no model is chosen to write one. "
-                "Choose one with --llmagent-model openai:NAME or anthropic:NAME "
-                "(and a key in OPENAI_API_KEY or ANTHROPIC_API_KEY)."
+                f"Agent rule {spec.rule} has no approved script, and no model is chosen to write one.\n"
+                "Choose one with --llmagent-model openai:NAME, anthropic:NAME, or PROVIDER:NAME with a provider of "
+                "yours, and set its key in the environment. `llmagent config` shows what is chosen and which keys are "
+                "set."
             )
         for name in cast_of(options).everybody:
             self.models.open(name)

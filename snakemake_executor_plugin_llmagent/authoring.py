@@ -320,6 +320,6 @@ def exhausted(spec: Spec, shop: Workshop, last: Attempt | None, said: str = "") 
             lines.append(f"  - review: {one_line(last.review.comments, 500)}")
     if said:
         lines.append(f"The supervisor compared the two scripts (A is the last one):\n{said}")
-    lines.append(f"Everything that was written, run and found lies in {shop.session.directory}.")
+    lines.append(f"Everything that was written, run and found lies in\n  {shop.session.directory}")
     lines.append("Say in the sentence what was misunderstood, choose another model, or raise --llmagent-max-attempts.")
     return "\n".join(lines)

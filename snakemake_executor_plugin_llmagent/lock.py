@@ -266,6 +266,12 @@ def write_lock(path: Path, lock: Lock) -> None:
     write_atomically(path, header + body)
 
 
+def _problem(error: Exception) -> str:
+    """What is wrong with a text, in one line."""
+    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+    return f"line {mark.line + 1}: {problem}" if mark is not None and problem else " ".join(str(error).split())
+
+
 def read_lock(path: Path) -> Lock | None:
     """Read a lock; None if there is none.
 
@@ -288,7 +294,7 @@ def _read_lock(path: Path, identity: tuple[int, int, int]) -> Lock:  # noqa: ARG
     try:
         record = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, ValueError) as error:  # dates such as 2025-99-99 are a ValueError
-        raise LockMismatch(f"The lock {path} is not valid YAML ({error}). {advice}") from error
+        raise LockMismatch(f"The lock {path} is not valid YAML ({_problem(error)}). {advice}") from error
     except OSError as error:
         raise LockMismatch(f"The lock {path} cannot be read: {error.strerror}.") from error
     if not isinstance(record, dict) or "version" not in record:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import textwrap
 import unicodedata
+from collections.abc import Iterable
 
 _KEPT = frozenset("\n\t")
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -99,3 +101,17 @@ def _columns(character: str) -> int:
     if unicodedata.combining(character) or unicodedata.category(character) in ("Mn", "Me", "Cf"):
         return 0
     return 2 if unicodedata.east_asian_width(character) in ("W", "F") else 1
+
+
+def said_once(texts: Iterable[str]) -> str:
+    """Several messages as one, each line where it is said last: advice that is the same for all stands at the end."""
+    lines = [line for text in texts for line in text.splitlines()]
+    return "\n".join(reversed(dict.fromkeys(reversed(lines))))
+
+
+def wrapped(text: str, columns: int) -> str:
+    """A message for a terminal, broken between words; lines that are indented are commands, to be copied whole."""
+    return "\n".join(
+        line if line.startswith(" ") else textwrap.fill(line, columns, break_long_words=False, break_on_hyphens=False)
+        for line in text.splitlines()
+    )

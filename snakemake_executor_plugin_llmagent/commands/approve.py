@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_llmagent import lock
 from snakemake_executor_plugin_llmagent.blinding.words import hidden
-from snakemake_executor_plugin_llmagent.commands.rules import Add, blind_of, home_of, rule_of
+from snakemake_executor_plugin_llmagent.commands.rules import Add, blind_of, home_of, next_step, rule_of
 from snakemake_executor_plugin_llmagent.errors import ConfigError, NotApproved
 from snakemake_executor_plugin_llmagent.host import versions
 from snakemake_executor_plugin_llmagent.host.person import persons_name
@@ -25,14 +25,16 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\
 examples:
-  llmagent show fit_myy && llmagent approve fit_myy     look at a script that waits for you, or that you changed, first
-  llmagent approve fit_myy --name "A. Physicist"        in a name that git does not know
-  llmagent approve --stale fit_myy                      the script is right for the new sentence too
+  llmagent show fit_myy                           look at the script first
+  llmagent approve fit_myy                        it is right: freeze it
+  llmagent approve fit_myy --name "A. Physicist"  in another name
+  llmagent approve --stale fit_myy                right for the new sentence too
 """
 EXAMPLES_UNBLIND = """\
 examples:
-  llmagent show fit_myy && llmagent unblind fit_myy     the script is right: open the data to it
-  git add agents/fit_myy.lock.yaml                      the lock tells who opened them, and when
+  llmagent show fit_myy              look at the script first
+  llmagent unblind fit_myy           it is right: open the data to it
+  git add agents/fit_myy.lock.yaml   the lock tells who opened them, and when
 """
 
 
@@ -58,7 +60,8 @@ def run(options: argparse.Namespace) -> int:
     rule = rule_of(options)
     status = lock.status(rule.script, rule.spec.digest)
     if status.source is None:
-        raise NotApproved(f"Rule {rule.name} has no script to approve; {rule.script} does not exist.")
+        step = next_step(rule.name, status.state)
+        raise NotApproved(f"Rule {rule.name} has no script to approve; {rule.script} does not exist.\n{step}")
     if status.lock is not None and status.lock.spec_digest != rule.spec.digest and not options.stale:
         raise NotApproved(
             f"Rule {rule.name} asks for something else than what its script was written for. If the script is right "

@@ -12,9 +12,9 @@ from snakemake_executor_plugin_llmagent.errors import MissingDependency
 SHELLS = ("bash", "zsh", "fish")
 EXAMPLES = """\
 examples:
-  eval "$(llmagent completion bash)"                                      now, in bash; in ~/.bashrc for good
-  eval "$(llmagent completion zsh)"                                       in ~/.zshrc, after compinit
-  llmagent completion fish > ~/.config/fish/completions/llmagent.fish     for good, in fish
+  eval "$(llmagent completion bash)"     now, in bash; in ~/.bashrc for good
+  eval "$(llmagent completion zsh)"      in ~/.zshrc, after compinit
+  llmagent completion fish > ~/.config/fish/completions/llmagent.fish
 """
 NAMES = "__llmagent_rule_names"
 _FILES = " ".join(

@@ -25,9 +25,9 @@ STYLES = {IN_ENVIRONMENT: "green", IN_FILE: "green", MISSING: "yellow"}
 
 EXAMPLES = """\
 examples:
-  llmagent config                        what holds for a run here, and which keys are set
+  llmagent config                        what holds for a run, and keys
   llmagent config fit_myy                what holds for a rule
-  llmagent config fit_myy --profile lab  the same under a profile, as `snakemake --profile lab` reads it
+  llmagent config fit_myy --profile lab  the same under a profile of Snakemake's
 """
 
 

@@ -55,6 +55,22 @@ def facts_of(rule: AgentRule) -> tuple[dict[str, Any], Status | None]:
     return {**facts, "state": str(status.state), "reason": reason, **({"blind": blind} if blind else {})}, status
 
 
+def next_step(rule: str, state: str) -> str:
+    """What a person may do about a rule in a state; empty where nothing is to be done."""
+    from snakemake_executor_plugin_llmagent.host.frozen import write_command
+
+    written = f"\n  {write_command(rule)}"
+    steps = {
+        "missing": f"Have it written with:{written}",
+        "stale": f"Have it written anew with:{written}\nIf it is right for what the rule asks for now: "
+        f"llmagent approve --stale {rule}",
+        "edited": f"It runs as it is. To freeze it: llmagent approve {rule}",
+        "awaiting": f"Look at it, then run: llmagent approve {rule}\nOr have another one written:\n"
+        f'  llmagent reject {rule} --because "what is wrong"',
+    }
+    return steps.get(state, "")
+
+
 def blind_of(rule: AgentRule, status: Status) -> str:
     """Whether a rule is blinded, in words; empty for others."""
     if rule.spec.blind is None:

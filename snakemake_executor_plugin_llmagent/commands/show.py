@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict
 
 from snakemake_executor_plugin_llmagent import briefs
-from snakemake_executor_plugin_llmagent.commands.rules import Add, facts_of, home_of, rule_of
+from snakemake_executor_plugin_llmagent.commands.rules import Add, facts_of, home_of, next_step, rule_of
 from snakemake_executor_plugin_llmagent.commands.terminal import STYLES, print_line, print_source
 from snakemake_executor_plugin_llmagent.errors import LockMismatch
 from snakemake_executor_plugin_llmagent.lock import Lock
@@ -18,9 +18,9 @@ from snakemake_executor_plugin_llmagent.trail import in_words
 
 EXAMPLES = """\
 examples:
-  llmagent show fit_myy                      the sentence, the script, and what speaks for it
-  llmagent show fit_myy | less -R            page by page
-  llmagent show fit_myy --json | jq .lock    what the lock holds, for programs
+  llmagent show fit_myy                    sentence, script, what speaks for it
+  llmagent show fit_myy | less -R          page by page
+  llmagent show fit_myy --json | jq .lock  what the lock holds, for programs
 """
 
 
@@ -48,8 +48,10 @@ def run(options: argparse.Namespace) -> int:
         print_source(clean(status.source))
     if found is not None:
         print_line("\n".join(evidence(found)))
-    for line in _next(rule.name, facts["state"], found, options):
-        print_line(line)
+    for line in _outputs(facts["state"], found, options):
+        print(line)
+    if step := next_step(rule.name, facts["state"]):
+        print(f"\n{step}")  # as it is: a command must not be broken in two
     return 0 if status else LockMismatch.exit_code
 
 
@@ -85,11 +87,9 @@ def evidence(found: Lock) -> list[str]:
     return lines
 
 
-def _next(name: str, state: str, found: Lock | None, options: argparse.Namespace) -> list[str]:
-    """What a person can look at and do now."""
-    if state != State.AWAITING or found is None:
+def _outputs(state: str, found: Lock | None, options: argparse.Namespace) -> list[str]:
+    """Where what a script made on trial lies, while it waits for a person."""
+    if state != State.AWAITING or found is None or not found.session.get("path"):
         return []
-    home = home_of(options)
-    outputs = home.parents[1] / found.session.get("path", "") / OUTPUTS
-    shown = [f"what it made on trial: {outputs}"] if found.session.get("path") and outputs.is_dir() else []
-    return ["", *shown, f'To go on: `llmagent approve {name}`, or `llmagent reject {name} --because "..."`.']
+    outputs = home_of(options).parents[1] / found.session["path"] / OUTPUTS
+    return ["\nWhat it made on trial:", f"  {outputs}"] if outputs.is_dir() else []

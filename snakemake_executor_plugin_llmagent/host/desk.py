@@ -44,7 +44,7 @@ from snakemake_executor_plugin_llmagent.roles import Attempt, Draft
 from snakemake_executor_plugin_llmagent.sandbox.collect import clear
 from snakemake_executor_plugin_llmagent.session import OUTPUTS
 from snakemake_executor_plugin_llmagent.spec import State
-from snakemake_executor_plugin_llmagent.text import one_line
+from snakemake_executor_plugin_llmagent.text import one_line, said_once
 
 RunFrozen = Callable[[], None]
 CANCEL_GRACE_SECONDS = 1.0
@@ -112,7 +112,7 @@ class Desk:
                 seen.add(agent.name)
                 problems += self._problems(agent)
         if problems:
-            raise AgentRuleError("\n".join(problems))
+            raise AgentRuleError(said_once(problems))
 
     def _problems(self, agent: AgentRule) -> Iterator[str]:
         try:

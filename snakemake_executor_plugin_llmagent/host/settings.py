@@ -171,7 +171,8 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]
             self._validate()
 
     def _validate(self) -> None:
-        from snakemake_interface_common.exceptions import WorkflowError
+        # Has no traceback: the mistake is not in the code.
+        from snakemake_executor_plugin_llmagent.host.wrong import AgentRuleError
 
         try:
             if self.context_tokens is not None and self.context_tokens < 1:
@@ -182,7 +183,7 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]
                 read_providers([Path(self.providers)])
             self.readable = list(validate_options(chosen_options(self), base=Path.cwd()).readable)
         except ConfigError as error:
-            raise WorkflowError(f"Settings of --executor llmagent (--llmagent-…): {error}") from None
+            raise AgentRuleError(f"Settings of --executor llmagent (--llmagent-…): {error}") from None
 
 
 def run_options(chosen: Any) -> Options:

@@ -24,9 +24,10 @@ Add = Callable[[str, Callable[[argparse.Namespace], int], str], argparse.Argumen
 
 EXAMPLES = """\
 examples:
-  llmagent vary fit_myy                            one decision after the other, on the first job that has its inputs
-  llmagent vary fit_myy sample=ggh                 on the job of another wildcard
-  llmagent vary fit_myy --decision FIT_RANGE --all all combinations of some decisions
+  llmagent vary fit_myy                       one decision after the other
+  llmagent vary fit_myy sample=ggh            on the job of this wildcard
+  llmagent vary fit_myy --decision FIT_RANGE  of this decision alone
+  llmagent vary fit_myy --all                 all combinations
 """
 
 
@@ -49,6 +50,7 @@ def add_vary(add: Add) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Vary a rule's decisions; returns the exit status."""
+    from snakemake_executor_plugin_llmagent.host.frozen import not_runnable
     from snakemake_executor_plugin_llmagent.host.jobs import bench_of, job_of
     from snakemake_executor_plugin_llmagent.variations.plan import plan
     from snakemake_executor_plugin_llmagent.variations.report import Report
@@ -64,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
     with place as (agent, task):
         status = lock.status(agent.script, agent.spec.digest)
         if status.source is None or status.state not in (State.FROZEN, State.EDITED):
-            raise NotApproved(f"Rule {agent.name} has no script that may run ({status.state}: {status.reason}).")
+            raise NotApproved(not_runnable(agent, status))
         if agent.spec.blind is not None and not lock.opened(status):
             raise NotApproved(
                 f"Rule {agent.name} is blinded: its variations would show its data. Unblind it first: "

@@ -99,10 +99,23 @@ def test_every_help_teaches_by_examples(capsys: pytest.CaptureFixture[str]) -> N
     overview = capsys.readouterr().out
     commands = [line.split()[1] for line in overview.partition("examples:")[2].splitlines() if "  llmagent" in line]
     assert len(set(commands)) > 7
+    assert max(map(len, overview.splitlines())) <= 80
     for command in sorted(set(commands)):
         with pytest.raises(SystemExit) as ended:
             cli.main([command, "--help"])
         text = capsys.readouterr().out
         assert ended.value.code == 0
         assert f"llmagent {command}" in text.partition("examples:")[2], command
-        assert max(map(len, text.partition("examples:")[2].splitlines())) <= 120, command
+        assert max(map(len, text.partition("examples:")[2].splitlines())) <= 80, command
+
+
+def test_a_misspelt_command_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments, said in (
+        (["statu"], "Did you mean status?"),
+        (["completion", "zhs"], "Did you mean zsh?"),
+        ([], "See"),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            cli.main(arguments)
+        assert ended.value.code == 2
+        assert said in " ".join(capsys.readouterr().err.split())
