@@ -9,13 +9,15 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests import browser, sample
 from tests.loopback import ScriptedModel
 from tests.unit.report.test_page import Reader
-from tests.workflow import story
-from tests.workflow.project import Project
+from tests.workflow import story, test_blinding
+from tests.workflow.project import Project, team
 
 needs_chromium = pytest.mark.skipif(browser.found() is None, reason="no Chromium here: apt install chromium")
 
@@ -249,3 +251,34 @@ def test_captions_of_the_rule_stand_above(project: Project) -> None:
     assert "<a " not in results["a.json"]["caption"] and "<script>alert" not in html
     for path in ("c/x.txt", "d.txt"):
         assert "agent rule three was written by hand" in words(results[path]["caption"])
+
+
+# --- blinded rules ----------------------------------------------------------------------------------------------------
+
+
+def test_results_of_blinded_rules_are_shown_only_if_they_give_nothing_away(project: Project) -> None:
+    project.snakefile(test_blinding.SNAKEFILE)
+    project.write("look.py", test_blinding.LOOK)
+    test_blinding.write_data(project / "data.parquet")
+    pq.write_table(pa.table({"mass": [124.0, 125.0, 126.0]}), project / "signal.parquet")
+
+    def words_of_page() -> str:
+        assert (done := project.llmagent("report")), done.output
+        return Reader(project.read("llmagent-report.html")).words
+
+    with ScriptedModel(team(test_blinding.SCRIPT)) as server:
+        project.uses(server)
+        assert (done := project.run()), done.output
+    blinded = words_of_page()
+    assert "made from twins: the data are blinded" in blinded and "119.999" in blinded and "125.123" not in blinded
+    note = project.llmagent("methods").output
+    assert "data were hidden from it and from the models. Now: blinded: mass in" in note
+    assert project.llmagent("unblind", "fit", "--name", "Ada")
+    assert (done := project.snakemake()), done.output
+    opened = words_of_page()
+    assert "made from twins" not in opened and "125.123" in opened and "unblinded by Ada" in opened
+    script = project / "agents/fit.py"
+    script.write_text(script.read_text() + "# by hand\n")
+    assert project.llmagent("approve", "fit", "--name", "Ada")
+    closed = words_of_page()
+    assert "125.123" not in closed and "nothing says that this was made from twins" in closed
