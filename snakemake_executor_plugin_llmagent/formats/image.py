@@ -101,13 +101,15 @@ def _thumbnail(path: Path, pixels: int) -> dict[str, Any]:
             if image.width * image.height > MOST_PIXELS:
                 return {"problem": f"it has {image.width} x {image.height} pixels"}
             image.draft("RGB", (pixels, pixels))
-            whole = image.convert("RGBA")
+            clear = image.has_transparency_data
+            whole = image.convert("RGBA" if clear else "RGB")
     except Exception as error:
         # Readers of damaged images raise whatever comes; any of it means that there is nothing to show.
         return {"problem": f"it does not open: {type(error).__name__}: {error}"}
     whole.thumbnail((pixels, pixels))
-    paper = image_module.new("RGB", whole.size, "white")
-    paper.paste(whole, mask=whole.getchannel("A"))
+    paper = image_module.new("RGB", whole.size, "white") if clear else whole
+    if clear:
+        paper.paste(whole, mask=whole.getchannel("A"))
     buffer = io.BytesIO()
-    paper.save(buffer, "WEBP", quality=80)
+    paper.save(buffer, "WEBP", quality=80, method=2)
     return {"webp": base64.b64encode(buffer.getvalue()).decode(), "width": paper.width, "height": paper.height}

@@ -7,7 +7,6 @@ rules it is one of ours: it gives the category that the rule gives, and writes t
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from snakemake_executor_plugin_llmagent import lock
 from snakemake_executor_plugin_llmagent.blinding.words import in_words
 from snakemake_executor_plugin_llmagent.errors import AgentError
-from snakemake_executor_plugin_llmagent.lock import Lock, Status
+from snakemake_executor_plugin_llmagent.lock import Status
 from snakemake_executor_plugin_llmagent.spec import State
 from snakemake_executor_plugin_llmagent.text import one_line
 
@@ -116,7 +115,9 @@ def _script(agent: AgentRule, status: Status) -> list[str]:
     if status.lock is None:
         return [f"The script of agent rule {rule} was written by hand: it has no lock."]
     found = status.lock
-    lines = [f"The script of agent rule {rule} was written by {_models(found)} on {_literal(found.created[:10])}."]
+    writer = found.models.get("coder", {})
+    model = _literal(str(writer.get("reported") or writer.get("asked") or ""))
+    lines = [f"The script of agent rule {rule} was written by {model or 'hand'} ({_literal(found.created[:10])})."]
     given = found.approval
     if given is None:
         lines.append("Nobody has approved it.")
@@ -131,11 +132,6 @@ def _script(agent: AgentRule, status: Status) -> list[str]:
         f"Script: SHA\\-256 {found.script_digest[:12]}; session: {_literal(str(found.session.get('path', '?')))}."
     )
     return lines
-
-
-def _models(found: Lock) -> str:
-    names: Mapping[str, str] = found.models.get("coder", {})
-    return _literal(str(names.get("reported") or names.get("asked") or "an unknown model"))
 
 
 def _literal(text: str) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from functools import reduce
 
 from snakemake_executor_plugin_llmagent.report import charts, graph
@@ -77,10 +78,12 @@ class Page:
 def build(facts: WorkflowFacts, eyes: Eyes) -> Page:
     """A workflow's page."""
     chosen = [(rule, rule.agent) for rule in facts.rules if rule.agent is not None and rule.name in facts.chosen]
-    seen = gallery({rule.name: rule.made for rule, _ in chosen}, eyes)
+    with ThreadPoolExecutor(1) as aside:  # a process of its own looks at the outputs
+        looking = aside.submit(gallery, {rule.name: rule.made for rule, _ in chosen}, eyes)
+        told = [rule_view(rule, agent, sessions_of(agent.sessions)) for rule, agent in chosen]
+        seen = looking.result()
     views = tuple(
-        rule_view(rule, agent, sessions_of(agent.sessions), seen.shown[rule.name], seen.left[rule.name])
-        for rule, agent in chosen
+        replace(view, outputs=seen.shown[view.facts.name], outputs_left=seen.left[view.facts.name]) for view in told
     )
     lanes = [_lane(view, story) for view in views for story in reversed(view.stories)]
     used = [view for view in views if view.usage.calls]

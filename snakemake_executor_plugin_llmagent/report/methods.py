@@ -27,7 +27,7 @@ Agents = Sequence[tuple[str, AgentFacts]]
 def methods(facts: WorkflowFacts) -> tuple[Block, ...]:
     """The paragraphs and tables for a note; of each rule only what its lock and its state prove."""
     agents = [(rule.name, rule.agent) for rule in facts.rules if rule.agent is not None and rule.name in facts.chosen]
-    proven = [(name, agent) for name, agent in agents if agent.lock is not None and agent.source is not None]
+    proven = [(name, agent) for name, agent in agents if _by_a_model(agent)]
     if not proven:
         return (Paragraph((*_opening(facts, agents, proven), *_others(agents))),)
     texts = (
@@ -66,6 +66,11 @@ def as_json(facts: WorkflowFacts) -> list[dict[str, Any]]:
             }
         )
     return found
+
+
+def _by_a_model(agent: AgentFacts) -> bool:
+    """Whether a script lies there, and it is on record that a model wrote it."""
+    return agent.lock is not None and agent.source is not None and bool(agent.lock.models.get(WROTE))
 
 
 def _lock(agent: AgentFacts) -> Lock:
@@ -146,10 +151,10 @@ def _others(agents: Agents) -> Iterator[Run]:
             yield Code(name)
             yield f" {text}. "
     for name, agent in agents:
-        if agent.state == "edited" and agent.lock is None:
+        if agent.source is not None and agent.state != "broken" and not _by_a_model(agent):
             yield "The program of "
             yield Code(name)
-            yield " has no record: it was put there by hand. "
+            yield " was put there by hand: no model is on record. "
 
 
 # --- checks ---------------------------------------------------------------------------------------------------------

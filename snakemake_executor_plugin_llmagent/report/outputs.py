@@ -101,12 +101,13 @@ def gallery(rules: Mapping[str, Sequence[JobFacts]], eyes: Eyes) -> Gallery:
     chosen = {rule: outputs[:MOST_OUTPUTS] for rule, outputs in chosen.items()}
     places = [made.place for outputs in chosen.values() for _, made in outputs if not made.withheld]
     pictures, problem = _pictures(chosen, eyes), ""
+    known = {place: _entries(place) for place in places}
     try:
-        eyes.read_ahead([place for place in places if place.exists() and place not in pictures])
+        eyes.read_ahead([place for place, found in known.items() if not found and _is_looked_at(place, pictures)])
     except SandboxUnavailable as error:
         problem = one_line(str(error), 500)
     shown = {
-        rule: tuple(_shown(job, made, pictures, None if problem else eyes.describe) for job, made in outputs)
+        rule: tuple(_shown(job, made, pictures, known, None if problem else eyes.describe) for job, made in outputs)
         for rule, outputs in chosen.items()
     }
     return Gallery(shown, left, problem)
@@ -116,7 +117,14 @@ def _job(facts: JobFacts) -> str:
     return ", ".join(f"{name}={value}" for name, value in facts.wildcards.items())
 
 
-def _shown(job: str, made: Made, pictures: Mapping[Path, Picture | str], describe: Describe | None) -> Shown:
+def _is_looked_at(place: Path, pictures: Mapping[Path, Picture | str]) -> bool:
+    return place.exists() and not isinstance(pictures.get(place), Picture)
+
+
+def _shown(
+    job: str, made: Made, pictures: Mapping[Path, Picture | str], known: Mapping[Path, tuple[numbers.Entry, ...]],
+    describe: Describe | None,
+) -> Shown:  # fmt: skip
     if made.withheld:
         return Shown(path=made.path, job=job, what=made.withheld)
     if not made.place.exists():
@@ -125,7 +133,7 @@ def _shown(job: str, made: Made, pictures: Mapping[Path, Picture | str], describ
     picture = pictures.get(made.place)
     if isinstance(picture, Picture):
         return Shown(path=made.path, job=job, what=size, twins=made.twins, picture=picture)
-    found = _entries(made.place)
+    found = known[made.place]
     if found:
         rows, more = found[: numbers.MOST_ROWS], max(0, len(found) - numbers.MOST_ROWS)
         return Shown(path=made.path, job=job, what=size, twins=made.twins, entries=rows, more=more)

@@ -113,9 +113,9 @@ class RuleView:
         decisions: what the sentence left open.
         evidence: what the lock says was checked.
         stories: sessions, newest first; `left` are not told.
-        outputs: what its jobs made; `outputs_left` are not shown.
         usage: what all sessions used.
         notes: what could not be read, and what the reader should know first.
+        outputs: what its jobs made; `outputs_left` are not shown.
     """
 
     facts: RuleFacts
@@ -129,10 +129,10 @@ class RuleView:
     evidence: tuple[evidence.Section, ...]
     stories: tuple[StoryView, ...]
     left: int
-    outputs: tuple[Shown, ...]
-    outputs_left: int
     usage: Usage
     notes: tuple[str, ...]
+    outputs: tuple[Shown, ...] = ()
+    outputs_left: int = 0
 
     @property
     def attempts(self) -> int:
@@ -146,10 +146,8 @@ def anchor(*parts: str) -> str:
     return "-".join(re.sub(r"[^A-Za-z0-9_-]", lambda found: f".{ord(found[0]):x}.", part) for part in parts)
 
 
-def rule_view(
-    facts: RuleFacts, agent: AgentFacts, stories: Sequence[Story], outputs: Sequence[Shown], left: int
-) -> RuleView:
-    """An agent rule, ready to be shown."""
+def rule_view(facts: RuleFacts, agent: AgentFacts, stories: Sequence[Story]) -> RuleView:
+    """An agent rule, ready to be shown but for its outputs."""
     name, lock = anchor("rule", facts.name), agent.lock
     told = stories[-MOST_SESSIONS:]
     return RuleView(
@@ -159,7 +157,7 @@ def rule_view(
         approval=approval(agent), models=models(lock), decisions=decisions(lock.decisions if lock else ()),
         evidence=evidence.of_lock(agent.evidence) if agent.evidence else (),
         stories=tuple(_story(story, name, lock) for story in reversed(told)), left=len(stories) - len(told),
-        outputs=tuple(outputs), outputs_left=left, usage=of_rule(stories, lock), notes=tuple(_notes(agent, stories)),
+        usage=of_rule(stories, lock), notes=tuple(_notes(agent, stories)),
     )  # fmt: skip
 
 

@@ -68,11 +68,11 @@ def test_a_note_says_who_wrote_checked_and_approved(facts: WorkflowFacts) -> Non
 
 
 def test_a_note_claims_nothing_that_is_not_on_record(facts: WorkflowFacts) -> None:
-    bare: dict[str, Any] = {"checks": {}, "evidence": {}, "review": None, "sandbox": {}, "decisions": (), "models": {}}
+    bare: dict[str, Any] = {"checks": {}, "evidence": {}, "review": None, "sandbox": {}, "decisions": ()}
     by_checks = Approval(by="checks", name=None, time="2026-11-27T03:35:19+00:00")
     rule = changed(facts, {**bare, "approval": by_checks}).rules[1]
     text = told(replace(facts, rules=(rule,), chosen=(rule.name,)))
-    assert "sandbox" not in text and "passed:" not in text and "wrote them are" not in text
+    assert "sandbox" not in text and "passed:" not in text
     assert "No test on altered inputs is on record as passed for `step_00`" in text
     assert "No review by a model is on record for `step_00`" in text
     assert "without the name of a person: `step_00`" in text and "No decisions" in text
@@ -91,7 +91,7 @@ def test_rules_without_a_record_are_no_claims(facts: WorkflowFacts) -> None:
     text = told(changed(facts, state="missing", lock=None, source=None))
     assert "1 runs a program" in text and "The program of `step_00` does not exist yet" in text
     by_hand = told(changed(facts, state="edited", lock=None))
-    assert "The program of `step_00` has no record" in by_hand
+    assert "The program of `step_00` was put there by hand" in by_hand
     none = replace(facts, chosen=(), rules=(RuleFacts(name="all", kind="target"),))
     assert told(none) == "No rule of the workflow has its program written by a language model.\n"
 
