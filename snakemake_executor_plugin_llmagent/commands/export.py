@@ -79,7 +79,7 @@ def _crate(options: argparse.Namespace) -> tuple[Path, list[str]]:
     if not authored:
         raise ConfigError("No agent rule has a script with a lock; there is nothing to put into a crate.")
     output = options.output or Path("llmagent-crate")
-    write_crate(output, authored)
+    write_crate(output, authored, root)
     return output, problems
 
 

@@ -18,7 +18,7 @@ from urllib.parse import quote
 from snakemake_executor_plugin_llmagent.errors import ConfigError
 from snakemake_executor_plugin_llmagent.lock import Lock, lock_path
 from snakemake_executor_plugin_llmagent.session import EVENTS, Story, utc_now
-from snakemake_executor_plugin_llmagent.spec import Spec
+from snakemake_executor_plugin_llmagent.spec import Spec, digest_text
 
 METADATA = "ro-crate-metadata.json"
 CONTEXT = "https://w3id.org/ro/crate/1.1/context"
@@ -47,8 +47,13 @@ class Authored:
     story: Story | None
 
 
-def write_crate(folder: Path, authored: Sequence[Authored]) -> None:
+def write_crate(folder: Path, authored: Sequence[Authored], root: Path) -> None:
     """Write a crate into a new folder.
+
+    Args:
+        folder: where it goes.
+        authored: the rules.
+        root: the project; what lies in it has the same place in the crate.
 
     Raises:
         ConfigError: the folder is there already, and not empty.
@@ -59,7 +64,7 @@ def write_crate(folder: Path, authored: Sequence[Authored]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     entities: dict[str, Entity] = {}
     for one in authored:
-        for entity in _entities(folder, one):
+        for entity in _entities(_Copies(folder, root.resolve()), one):
             entities.setdefault(entity["@id"], entity)
     graph = [_descriptor(), _root(authored, entities), *entities.values(), *_always()]
     text = json.dumps({"@context": CONTEXT, "@graph": graph}, indent=2, ensure_ascii=False)
@@ -115,23 +120,47 @@ def _version() -> str:
     return metadata.version("snakemake-executor-plugin-llmagent")
 
 
-def _entities(folder: Path, one: Authored) -> Iterator[Entity]:
+@dataclass(frozen=True)
+class _Copies:
+    """The files of a crate."""
+
+    folder: Path
+    root: Path
+
+    def add(self, path: Path, form: str, about: str) -> Entity | None:
+        """Copy a file into the crate; None if it is not there."""
+        if not path.is_file():
+            return None
+        place = self._place(path.resolve())
+        (self.folder / place).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, self.folder / place)
+        return {
+            "@id": quote(str(place)),
+            "@type": "File",
+            "name": path.name,
+            "description": about,
+            "encodingFormat": form,
+            "contentSize": str(path.stat().st_size),
+        }
+
+    def _place(self, path: Path) -> PurePosixPath:
+        if path.is_relative_to(self.root):
+            return PurePosixPath(path.relative_to(self.root))
+        return PurePosixPath("elsewhere", digest_text(str(path.parent))[:8], path.name)
+
+
+def _entities(copies: _Copies, one: Authored) -> Iterator[Entity]:
     """What a crate says of a rule; its files are copied meanwhile."""
-    source = _file(folder, Path(one.spec.source_file), "workflow", "text/x-python", "Defines the rule.")
+    source = copies.add(Path(one.spec.source_file), "text/x-python", "Defines the rule.")
     if source is not None:
-        yield {**source, "@type": ["File", "SoftwareSourceCode"], "programmingLanguage": "Snakemake"}
+        source |= {"@type": ["File", "SoftwareSourceCode"], "programmingLanguage": "Snakemake"}
     about = f"Written by a model for rule {one.rule}: {one.lock.spec_text}"
-    script = _file(folder, one.script, "agents", "text/x-python", about)
-    assert script is not None
-    digest = {"sha256": one.lock.script_digest}
-    yield {**script, "@type": ["File", "SoftwareSourceCode"], "programmingLanguage": "Python", **digest}
-    lock = _file(folder, lock_path(one.script), "agents", "application/yaml", "What the script was approved for.")
-    assert lock is not None
-    yield lock
-    session = list(_session(folder, one))
-    yield from session
-    models = list(_models(one))
-    yield from models
+    script = copies.add(one.script, "text/x-python", about)
+    lock = copies.add(lock_path(one.script), "application/yaml", "What the script was approved for.")
+    assert script is not None and lock is not None
+    script |= {"@type": ["File", "SoftwareSourceCode"], "programmingLanguage": "Python"}
+    session, models = list(_session(copies.folder, one)), list(_models(one))
+    yield from (*([source] if source else []), script, lock, *session, *models)
     yield {
         "@id": f"#authoring-{_identifier(one.rule)}",
         "@type": "CreateAction",
@@ -140,7 +169,7 @@ def _entities(folder: Path, one: Authored) -> Iterator[Entity]:
         **_times(one),
         "actionStatus": "http://schema.org/CompletedActionStatus",
         "instrument": [{"@id": REPOSITORY}, *({"@id": model["@id"]} for model in models)],
-        **({"object": {"@id": source["@id"]}} if source is not None else {}),
+        **({"object": {"@id": source["@id"]}} if source else {}),
         "result": [{"@id": entity["@id"]} for entity in (script, lock, *session[:1])],
     }
     yield from _approval(one, script)
@@ -200,23 +229,6 @@ def _approval(one: Authored, script: Entity) -> Iterator[Entity]:
         "agent": {"@id": person},
         "object": {"@id": script["@id"]},
         "endTime": approval.time,
-    }
-
-
-def _file(folder: Path, path: Path, below: str, form: str, about: str) -> Entity | None:
-    """A file, copied into the crate; None if it is not there."""
-    if not path.is_file():
-        return None
-    place = PurePosixPath(below, path.name)
-    (folder / below).mkdir(exist_ok=True)
-    shutil.copyfile(path, folder / place)
-    return {
-        "@id": quote(str(place)),
-        "@type": "File",
-        "name": path.name,
-        "description": about,
-        "encodingFormat": form,
-        "contentSize": str(path.stat().st_size),
     }
 
 

@@ -193,7 +193,9 @@ class Screen:
             return None
         for handler in logger.handlers:
             # A plugin that writes to the terminal stands in the place of Snakemake's own handler, in a queue.
-            if isinstance(handler, logging.StreamHandler) and handler.stream.isatty():
+            if isinstance(handler, logging.FileHandler) or not isinstance(handler, logging.StreamHandler):
+                continue
+            if handler.stream.isatty():
                 return cls(handler)
         return None
 

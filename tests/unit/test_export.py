@@ -221,7 +221,7 @@ def graph_of(folder: Path) -> dict[str, dict[str, Any]]:
 
 def test_a_crate(authored: Authored, tmp_path: Path) -> None:
     folder = tmp_path / "crate"
-    write_crate(folder, [authored])
+    write_crate(folder, [authored], tmp_path)
     graph = graph_of(folder)
     root = graph["./"]
     assert {"name", "description", "datePublished", "license"} <= root.keys()
@@ -229,7 +229,7 @@ def test_a_crate(authored: Authored, tmp_path: Path) -> None:
     action = graph["#authoring-fit"]
     assert action["@type"] == "CreateAction" and {"@id": "#authoring-fit"} in root["mentions"]
     assert action["startTime"] <= action["endTime"] or action["endTime"] == authored.lock.created
-    assert action["object"] == {"@id": "workflow/Snakefile"}
+    assert action["object"] == {"@id": "Snakefile"}
     assert [one["@id"] for one in action["result"]] == [
         "agents/fit%20me.py", "agents/fit%20me.lock.yaml", "sessions/fit/20260102T030405/",
     ]  # fmt: skip
@@ -241,11 +241,13 @@ def test_a_crate(authored: Authored, tmp_path: Path) -> None:
 
 def test_a_crate_of_a_script_whose_session_is_gone(authored: Authored, tmp_path: Path) -> None:
     left = replace(authored, story=None, lock=replace(authored.lock, approval=None))
-    write_crate(tmp_path / "crate", [left, left])
+    write_crate(tmp_path / "crate", [left, left], tmp_path / "agents")
     graph = graph_of(tmp_path / "crate")
     assert "startTime" not in graph["#authoring-fit"] and "#approval-fit" not in graph
+    # What lies outside the project has a place of its own too.
+    assert "fit%20me.py" in graph and graph["#authoring-fit"]["object"]["@id"].startswith("elsewhere/")
 
 
 def test_no_folder_is_written_over(authored: Authored, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="is there already"):
-        write_crate(tmp_path / "agents", [authored])
+        write_crate(tmp_path / "agents", [authored], tmp_path)

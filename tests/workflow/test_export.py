@@ -36,6 +36,6 @@ def test_export(project: Project) -> None:
         "Rule s is left out: no script has been written yet."
     ]
     names = {entity["@id"] for entity in project.json("llmagent-crate/ro-crate-metadata.json")["@graph"]}
-    assert {"agents/r.py", "agents/r.lock.yaml", "workflow/Snakefile", "#model-scripted"} <= names
+    assert {"agents/r.py", "agents/r.lock.yaml", "Snakefile", "#model-scripted"} <= names
     again = project.llmagent("export", "--format", "ro-crate")
     assert again.returncode == 2 and "is there already" in again.output

@@ -71,6 +71,7 @@ def test_a_line_for_each_rule_below_everything_else(project: Project, width: int
             tokens = f"~{(len(fenced(SCRIPT)) // 2) // 4} tokens"
             if width > 40:
                 console.until(lambda: tokens in console.bottom[-1], "what has come of the script")
+            console.until(lambda: len(console.bottom) == 1, "one line alone")
             (line,) = console.bottom
             assert line.startswith("fit_a  attempt 1 of 5") and "writes" in line and len(line) < width
             assert ("openai:scripted" in line) is (width > 40)
