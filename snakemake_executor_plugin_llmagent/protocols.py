@@ -74,12 +74,21 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Usage:
-    """What a call used [tokens], as the provider counted it."""
+    """What a call used [tokens], as the provider counted it.
+
+    Attributes:
+        input_tokens: all that the model read.
+        output_tokens: all that it wrote, reasoning included.
+        cached_input_tokens: part of the input that the provider had read before.
+        reasoning_tokens: part of the output that nobody sees.
+        cache_write_tokens: part of the input that the provider keeps for later calls.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
     cached_input_tokens: int = 0
     reasoning_tokens: int = 0
+    cache_write_tokens: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

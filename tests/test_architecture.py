@@ -19,11 +19,25 @@ import pytest
 PACKAGE = "snakemake_executor_plugin_llmagent"
 ROOT = Path(__file__).parents[1]
 
-BASE = frozenset({"errors", "spec", "config", "decisions", "descriptions", "protocols", "text", "syntax", "trials"})
-LEAVES = frozenset({"formats", "data", "llm", "sandbox", "lock", "session", "ledger"})
+BASE = frozenset(
+    {
+        "errors",
+        "spec",
+        "config",
+        "decisions",
+        "descriptions",
+        "protocols",
+        "text",
+        "syntax",
+        "trials",
+        "budgets",
+        "money",
+    }
+)
+LEAVES = frozenset({"formats", "data", "llm", "sandbox", "lock", "session", "ledger", "pricing"})
 BUILT_ON_FORMATS = frozenset({"context", "checks", "probes", "blinding"})
 IDEA = frozenset({"prompts", "replies", "briefs", "roles", "taxonomy", "authoring"})
-COMPOSED = frozenset({"reading", "working", "witness", "operations", "gates", "assembly"})
+COMPOSED = frozenset({"reading", "working", "witness", "metering", "operations", "gates", "assembly"})
 BELOW_DOORS = BASE | LEAVES | BUILT_ON_FORMATS | IDEA | COMPOSED
 
 MAY_IMPORT: Mapping[str, frozenset[str]] = {
@@ -31,7 +45,9 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "text": frozenset(),
     "syntax": frozenset(),
     "spec": frozenset({"errors"}),
-    "config": frozenset({"errors", "text"}),
+    "config": frozenset({"errors", "text", "budgets"}),
+    "budgets": frozenset({"errors"}),
+    "money": frozenset({"errors", "spec", "descriptions", "protocols"}),
     "decisions": frozenset({"errors", "spec"}),
     "descriptions": frozenset(),
     "protocols": frozenset({"errors", "spec", "descriptions"}),
@@ -51,6 +67,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "reading": BASE | {"sandbox", "formats"},
     "working": BASE | {"sandbox"},
     "witness": BASE | {"session"},
+    "metering": BASE | {"ledger", "pricing"},
     "gates": BASE | {"prompts", "data", "checks", "probes", "blinding", "roles", "session", "authoring"},
     "assembly": BELOW_DOORS - {"assembly"},
     "host": BELOW_DOORS,
@@ -87,6 +104,7 @@ VENDORS = {
     "pyarrow": "formats/parquet.py",
     "h5py": "formats/hdf5.py",
     "PIL": "formats/image.py",
+    "genai_prices": "pricing.py",
     "rich": "commands/terminal.py",
     "matplotlib": "variations/plot.py",
 }

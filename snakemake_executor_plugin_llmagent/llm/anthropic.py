@@ -194,10 +194,11 @@ def _content(message: Message, pictures: bool) -> str | list[dict[str, Any]]:
 
 def _usage(usage: Any) -> Usage:
     # Anthropic counts what it read from and wrote to its cache apart; here the input is all of it, as with OpenAI.
-    cached = count(usage, "cache_read_input_tokens")
+    cached, kept = count(usage, "cache_read_input_tokens"), count(usage, "cache_creation_input_tokens")
     return Usage(
-        input_tokens=count(usage, "input_tokens") + cached + count(usage, "cache_creation_input_tokens"),
+        input_tokens=count(usage, "input_tokens") + cached + kept,
         output_tokens=count(usage, "output_tokens"),
         cached_input_tokens=cached,
         reasoning_tokens=count(usage, "output_tokens_details", "thinking_tokens"),
+        cache_write_tokens=kept,
     )

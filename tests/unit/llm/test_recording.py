@@ -43,6 +43,7 @@ reply:
     output_tokens: 0
     cached_input_tokens: 0
     reasoning_tokens: 0
+    cache_write_tokens: 0
   text: |
     ```python
     x = "é"
