@@ -13,6 +13,7 @@ from pathlib import Path
 from snakemake_executor_plugin_llmagent.authoring import Supervision, Workshop
 from snakemake_executor_plugin_llmagent.blinding.twins import TwinTask
 from snakemake_executor_plugin_llmagent.blinding.words import hidden
+from snakemake_executor_plugin_llmagent.budgets import Budget, parse_budget
 from snakemake_executor_plugin_llmagent.config import (
     KEY_VARIABLES,
     NOBODY,
@@ -36,14 +37,24 @@ from snakemake_executor_plugin_llmagent.gates.crosscheck import ROLE as SECOND
 from snakemake_executor_plugin_llmagent.gates.crosscheck import crosschecked
 from snakemake_executor_plugin_llmagent.gates.probes import probes_gate
 from snakemake_executor_plugin_llmagent.gates.slices import Slicer
-from snakemake_executor_plugin_llmagent.llm import CallSettings, open_model
+from snakemake_executor_plugin_llmagent.llm import CallSettings, open_model, split_name
 from snakemake_executor_plugin_llmagent.llm.abortable import Abortable
 from snakemake_executor_plugin_llmagent.llm.forbidden import Forbidden
+from snakemake_executor_plugin_llmagent.llm.metered import Metered
 from snakemake_executor_plugin_llmagent.llm.recording import Recording
 from snakemake_executor_plugin_llmagent.llm.redacted import Redacted
 from snakemake_executor_plugin_llmagent.lock import Approval, Lock, digest_script, run_record, sandbox_record
-from snakemake_executor_plugin_llmagent.protocols import Ending, Model, Picture, Severity, Task, Trial
+from snakemake_executor_plugin_llmagent.metering import Charging, Meter, Metering
+from snakemake_executor_plugin_llmagent.money import Price
+from snakemake_executor_plugin_llmagent.protocols import Ending, Model, Picture, Task, Trial
 from snakemake_executor_plugin_llmagent.reading import ConfinedReader
+from snakemake_executor_plugin_llmagent.records import (
+    cost_record,
+    packages_of,
+    relative,
+    results_record,
+    review_record,
+)
 from snakemake_executor_plugin_llmagent.roles import Attempt, Coder, Supervisor
 from snakemake_executor_plugin_llmagent.sandbox import layout
 from snakemake_executor_plugin_llmagent.sandbox.confined import ConfinedSandbox, Ground, run_unconfined
@@ -52,7 +63,6 @@ from snakemake_executor_plugin_llmagent.sandbox.walls import Walls, choose
 from snakemake_executor_plugin_llmagent.sandbox.warden import Warden
 from snakemake_executor_plugin_llmagent.session import Session, utc_now
 from snakemake_executor_plugin_llmagent.spec import Spec
-from snakemake_executor_plugin_llmagent.syntax import parse
 from snakemake_executor_plugin_llmagent.text import one_line, shorten
 from snakemake_executor_plugin_llmagent.trials import First, Gate, Worker
 from snakemake_executor_plugin_llmagent.witness import Witness
@@ -78,6 +88,7 @@ class Settings:
 
     Attributes:
         options: choices of the run; rules may choose otherwise.
+        charging: choices about money.
         record: where exchanges with models are stored, if anywhere.
         read_keys: reads the providers' keys when a model is first opened.
         context_tokens: limit on the context [tokens], None for the default.
@@ -94,6 +105,7 @@ class Settings:
     context_tokens: int | None
     locked: bool
     images: bool = False
+    charging: Charging = field(default_factory=Charging)
     workdir: Path
     environment: Mapping[str, str] = field(repr=False)
     cancelled: threading.Event
@@ -115,6 +127,8 @@ class Assembly:
         self._keys: Keys | None = None
         self._opening = threading.Lock()
         self._models: dict[str, Model] = {}
+        self._prices: dict[str, Price | None] = {}
+        self._metering: Metering | None = None
         self._walls: dict[str, Walls] = {}
 
     @property
@@ -152,15 +166,26 @@ class Assembly:
                 "Choose one with --llmagent-model openai:NAME or anthropic:NAME "
                 "(and a key in OPENAI_API_KEY or ANTHROPIC_API_KEY)."
             )
-        self._open(options.coder or options.model or "")
         supervisor = self._supervisor_name(options)
-        for name in (supervisor, options.crosscheck):
-            if name is not None and name != NOBODY:
-                self._open(name)
+        names = {options.coder or options.model, supervisor, options.crosscheck} - {None, NOBODY}
+        for name in filter(None, names):
+            self._open(name)
+        prices = {name: self._prices[name] for name in sorted(filter(None, names)) if name in self._prices}
+        self.metering.check(spec.rule, _budget(options), prices)
 
     def _supervisor_name(self, options: Options) -> str | None:
         name = options.supervisor or options.model or options.coder
         return None if name == "none" or options.supervision == Supervision.NONE else name
+
+    @property
+    def metering(self) -> Metering:
+        """The money of this run."""
+        if self._metering is None:
+            settings = self.settings
+            self._metering = Metering(
+                settings.charging, home=settings.home, project=settings.workdir, cancelled=settings.cancelled
+            )
+        return self._metering
 
     def _open(self, name: str) -> Model:
         with self._opening:
@@ -168,10 +193,21 @@ class Assembly:
                 if self.settings.locked:
                     return Forbidden(f"--llmagent-locked: {name} may not be called.")
                 model: Model = open_model(name, keys=self.keys, settings=CallSettings())
+                if split_name(name)[0] != "replay":  # recordings cost nothing
+                    self._prices[name] = self.metering.price(name, split_name(name)[1], getattr(model, "url", ""))
                 if self.settings.record is not None:
                     model = Recording(model, self.settings.record, keys=self.keys)
-                self._models[name] = Abortable(Redacted(model, self.keys), self.settings.cancelled)
+                self._models[name] = Redacted(model, self.keys)
             return self._models[name]
+
+    def _asked(self, name: str, meter: Meter, tell: Callable[[str], None]) -> Model:
+        """A model that a session may ask."""
+        model = self._open(name)
+        if name in self._prices:
+            model = Metered(model, self._prices[name], meter)
+            if self._prices[name] is None:
+                self.metering.say_unpriced(name, tell)
+        return Abortable(model, self.settings.cancelled)
 
     # --- authoring ----------------------------------------------------------------------------------------------
 
@@ -185,10 +221,15 @@ class Assembly:
         reader = ConfinedReader(ground, self.stages.new_folder, self.warden.new_token, self.settings.cancelled)
         bench = self.bench(options, tell)
         stages = self.stages.new_folder()
+        meter = self.metering.meter(spec, _budget(options), session)
+
+        def asked(name: str) -> Witness:
+            return Witness(self._asked(name, meter, tell), session)
+
         first = Slicer(bench.worker, stages / "first", options.slice)
         shop = Workshop(
-            coder=Coder(Witness(self._open(options.coder or options.model or ""), session)),
-            supervisor=None if supervisor is None else Supervisor(Witness(self._open(supervisor), session)),
+            coder=Coder(asked(options.coder or options.model or "")),
+            supervisor=None if supervisor is None else Supervisor(asked(supervisor)),
             supervision=Supervision.NONE if supervisor is None else Supervision(options.supervision),
             sandbox=bench.sandbox,
             describe=reader,
@@ -209,7 +250,7 @@ class Assembly:
         )
         if options.crosscheck in (None, NOBODY):
             return shop
-        second = Coder(Witness(self._open(options.crosscheck), session), role=SECOND)
+        second = Coder(asked(options.crosscheck), role=SECOND)
         return crosschecked(shop, bench, second, options.tolerance)
 
     def bench(self, options: Options, tell: Callable[[str], None]) -> Bench:
@@ -270,6 +311,7 @@ class Assembly:
         models |= {SECOND: shop.second.model} if shop.second else {}
         witnesses = {role: model for role, model in models.items() if isinstance(model, Witness)}
         usage: Counter[str] = sum((witness.usage for witness in witnesses.values()), Counter())
+        costs = [witness.usd for witness in witnesses.values()]
         return Lock(
             rule=spec.rule,
             spec_text=spec.text,
@@ -280,8 +322,9 @@ class Assembly:
             models={role: {"asked": model.name, "reported": model.reported} for role, model in witnesses.items()},
             attempts=attempt.number,
             usage=dict(sorted(usage.items())),
+            cost=cost_record(costs, usage),
             python=python_version() if not task.environment else "",
-            packages=_packages_of(source) if not task.environment else {},
+            packages=packages_of(source) if not task.environment else {},
             sandbox=sandbox_record(**vars(attempt.execution.sandbox)),
             run=run_record(
                 seconds=attempt.execution.seconds,
@@ -289,13 +332,17 @@ class Assembly:
                 peak_memory=attempt.execution.peak_memory,
                 opened={path: access.opened for path, access in attempt.execution.access.items()},
             ),
-            checks=_results(spec, attempt),
+            checks=results_record(spec, attempt),
             evidence={name: dict(results) for name, results in attempt.evidence.items() if results},
             blind=hidden(spec.blind),
-            review=_review(attempt),
+            review=review_record(attempt),
             decisions=recorded(spec, attempt.draft.decisions),
-            session={"path": _relative(shop.session.directory, self.settings.workdir), "digest": shop.session.digest},
+            session={"path": relative(shop.session.directory, self.settings.workdir), "digest": shop.session.digest},
         )
+
+
+def _budget(options: Options) -> Budget | None:
+    return None if options.budget is None else parse_budget("budget", options.budget)
 
 
 def _gates(bench: Bench, first: First) -> tuple[Gate, ...]:
@@ -339,47 +386,3 @@ def _pictures(trial: Trial) -> tuple[Picture, ...]:
         if media_type and place.is_file() and place.stat().st_size <= MOST_PICTURE_BYTES and len(found) < MOST_PICTURES:
             found.append(Picture(name=item.path, media_type=media_type, data=place.read_bytes()))
     return tuple(found)
-
-
-def _packages_of(source: str) -> dict[str, str]:
-    """The versions of the distributions that a script imports."""
-    import ast
-    from importlib import metadata
-
-    names: set[str] = set()
-    for node in ast.walk(parse(source)):
-        if isinstance(node, ast.Import):
-            names |= {alias.name.partition(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names.add(node.module.partition(".")[0])
-    known = metadata.packages_distributions()
-    found = {distribution for name in names for distribution in known.get(name, ())}
-    return {distribution: metadata.version(distribution) for distribution in sorted(found)}
-
-
-def _results(spec: Spec, attempt: Attempt) -> dict[str, str]:
-    """What the checks said: passed, what they warned of, or that something could not be observed."""
-    assert attempt.execution is not None
-    results = dict.fromkeys(("script", "run", "output", "input", "project"), "passed")
-    results |= {f"check.{document.label}": "passed" for document in spec.checks}
-    if any(access.opened is None for access in attempt.execution.access.values()):
-        results["input"] = "could not be observed for every input"
-    if attempt.execution.changed is None:
-        results["project"] = "could not be observed while other rules wrote"
-    for finding in attempt.findings:
-        if finding.severity is Severity.WARNING:
-            group = finding.check if finding.check in results else finding.check.partition(".")[0]
-            known = results.get(group, "passed")
-            text = f"warning: {finding.message}"
-            results[group] = text if known == "passed" else f"{known}\n{text}"
-    return results
-
-
-def _review(attempt: Attempt) -> dict[str, str] | None:
-    if attempt.review is None:
-        return None
-    return {"verdict": "approve" if attempt.review.approved else "revise", "comments": attempt.review.comments}
-
-
-def _relative(path: Path, base: Path) -> str:
-    return str(path.relative_to(base)) if path.is_relative_to(base) else str(path)

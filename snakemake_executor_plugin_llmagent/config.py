@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from snakemake_executor_plugin_llmagent.budgets import parse_budget
 from snakemake_executor_plugin_llmagent.errors import ConfigError
 
 KEY_VARIABLES = ("OPENAI_API_KEY", "OPENAI_ADMIN_KEY", "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
@@ -111,6 +112,7 @@ class Options:
         tolerance: how far the numbers of the two scripts may be apart [relative]; None: what suits their kind.
         slice: how many entries of its inputs a candidate is first tried on; 0: all at once.
         readable: files and directories that scripts may read beside their inputs, as absolute paths.
+        budget: limit on what may be spent for a rule, such as `2 USD` or `200k tokens`.
     """
 
     # None of these belongs to what a rule asks for, so none is part of its digest. That goes for `readable` too: it
@@ -127,6 +129,7 @@ class Options:
     tolerance: float | None = None
     slice: int | None = None
     readable: tuple[str, ...] = ()
+    budget: str | None = None
 
     def over(self, other: Options) -> Options:
         """These options where chosen, and the other's elsewhere; readable places add up.
@@ -225,7 +228,16 @@ def validate_options(options: Options, base: Path) -> Options:
     _check_slice(options.slice)
     _check_tolerance(options.tolerance)
     models = {name: _absolute_replay(getattr(options, name), base) for name in MODELS}
-    return Options(**{**vars(options), **models, "readable": _readable(options.readable, base)})
+    budget = None if options.budget is None else str(parse_budget("budget", options.budget))
+    return Options(**{**vars(options), **models, "budget": budget, "readable": _readable(options.readable, base)})
+
+
+def state_place(environment: Mapping[str, str]) -> Path | None:
+    """Where the plugin keeps what belongs to the person and not to a project; None if there is no home directory."""
+    state, home = environment.get("XDG_STATE_HOME", ""), environment.get("HOME", "")
+    if state.startswith("/"):
+        return Path(state, "llmagent")
+    return Path(home, ".local/state/llmagent") if home.startswith("/") else None
 
 
 def check_readable(options: Options) -> None:

@@ -61,7 +61,18 @@ def _price(path: Path, name: str, entry: object, source: str) -> Price:
     where = f"The file of prices {path}: {name}"
     if not isinstance(entry, Mapping) or not {"input", "output"} <= set(entry) or set(entry) - set(FIELDS):
         raise ConfigError(f"{where} needs `input` and `output`, and may have `cached_input` and `cache_write`.")
-    return Price(**{str(kind): _number(where, kind, value) for kind, value in entry.items()}, source=source)
+    return _made({str(kind): _number(where, kind, value) for kind, value in entry.items()}, source)
+
+
+def _made(values: Mapping[str, Decimal], source: str, call: Decimal = NOTHING) -> Price:
+    return Price(
+        input=values["input"],
+        output=values["output"],
+        cached_input=values.get("cached_input"),
+        cache_write=values.get("cache_write"),
+        call=call,
+        source=source,
+    )
 
 
 def _number(where: str, kind: str, value: object) -> Decimal:
@@ -133,7 +144,7 @@ def _converted(listed: ModelPrice) -> Price | None:
                     applies = tier.price if tokens > tier.start else applies
             values[kind] = applies
         values["output"] = max(values["output"], values.pop("reasoning", NOTHING))
-        return Price(**values, call=per_call, source=_source())
+        return _made(values, _source(), per_call)
 
     starts = {tier.start for value in known.values() if isinstance(value, TieredPrices) for tier in value.tiers}
     return replace(at(0), above=tuple((start, at(start + 1)) for start in sorted(starts)))

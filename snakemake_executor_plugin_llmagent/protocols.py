@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Literal, Protocol
@@ -101,6 +102,7 @@ class Completion:
         model: the model as the provider reported it, such as `gpt-5-2025-08-07`.
         usage: tokens.
         request_id: the provider's name for the call, for support requests.
+        usd: what it cost [USD], None if nobody knows.
     """
 
     text: str
@@ -108,6 +110,7 @@ class Completion:
     model: str
     usage: Usage = field(default_factory=Usage)
     request_id: str | None = None
+    usd: Decimal | None = None
 
 
 class Model(Protocol):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +33,7 @@ class Session:
         self.directory = directory
         self._redact = redact
         self._writing = threading.Lock()
+        self.counts: Counter[str] = Counter()
         directory.mkdir(parents=True)
 
     @classmethod
@@ -56,6 +58,7 @@ class Session:
             handle.write(line + "\n")
             handle.flush()
             os.fsync(handle.fileno())
+            self.counts[kind] += 1
 
     def keep(self, name: str, text: str) -> str:
         """Keep a text as a file of the session; returns its name for events."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from decimal import Decimal
 
 from snakemake_executor_plugin_llmagent.protocols import Completion, Model, Request
 from snakemake_executor_plugin_llmagent.session import Session
@@ -17,6 +18,7 @@ class Witness:
         self._session = session
         self.reported = ""
         self.usage: Counter[str] = Counter()
+        self.usd: Decimal | None = Decimal(0)
 
     @property
     def name(self) -> str:
@@ -32,8 +34,10 @@ class Witness:
         reply = self._model.complete(request)
         self.reported = reply.model
         self.usage += Counter(vars(reply.usage))
+        self.usd = None if self.usd is None or reply.usd is None else self.usd + reply.usd
         self._session.event(
             "reply", role=request.role, model=reply.model, stop=reply.stop, usage=vars(reply.usage),
-            request_id=reply.request_id, text=self._session.keep(f"{stem}.reply.md", reply.text),
+            usd=None if reply.usd is None else float(reply.usd), request_id=reply.request_id,
+            text=self._session.keep(f"{stem}.reply.md", reply.text),
         )  # fmt: skip
         return reply

@@ -37,7 +37,7 @@ BASE = frozenset(
 LEAVES = frozenset({"formats", "data", "llm", "sandbox", "lock", "session", "ledger", "pricing"})
 BUILT_ON_FORMATS = frozenset({"context", "checks", "probes", "blinding"})
 IDEA = frozenset({"prompts", "replies", "briefs", "roles", "taxonomy", "authoring"})
-COMPOSED = frozenset({"reading", "working", "witness", "metering", "operations", "gates", "assembly"})
+COMPOSED = frozenset({"reading", "working", "witness", "metering", "records", "operations", "gates", "assembly"})
 BELOW_DOORS = BASE | LEAVES | BUILT_ON_FORMATS | IDEA | COMPOSED
 
 MAY_IMPORT: Mapping[str, frozenset[str]] = {
@@ -67,7 +67,8 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "reading": BASE | {"sandbox", "formats"},
     "working": BASE | {"sandbox"},
     "witness": BASE | {"session"},
-    "metering": BASE | {"ledger", "pricing"},
+    "records": BASE | {"roles"},
+    "metering": BASE | {"ledger", "pricing", "session"},
     "gates": BASE | {"prompts", "data", "checks", "probes", "blinding", "roles", "session", "authoring"},
     "assembly": BELOW_DOORS - {"assembly"},
     "host": BELOW_DOORS,

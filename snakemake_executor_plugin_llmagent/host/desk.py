@@ -15,24 +15,22 @@ from typing import Any
 from snakemake_interface_common.exceptions import WorkflowError
 
 from snakemake_executor_plugin_llmagent import lock
-from snakemake_executor_plugin_llmagent.assembly import Assembly, Settings
+from snakemake_executor_plugin_llmagent.assembly import Assembly
 from snakemake_executor_plugin_llmagent.authoring import Workshop, author, record, try_out
 from snakemake_executor_plugin_llmagent.config import (
     DEFAULTS,
-    KEY_VARIABLES,
     Options,
     check_readable,
-    read_keys,
     remove_keys,
 )
 from snakemake_executor_plugin_llmagent.errors import AgentError, Cancelled, NotApproved, SandboxUnavailable
 from snakemake_executor_plugin_llmagent.host.blinded import Blinds
 from snakemake_executor_plugin_llmagent.host.bridge import JobTask
+from snakemake_executor_plugin_llmagent.host.chosen import settings_of
 from snakemake_executor_plugin_llmagent.host.declared import AgentRule, script_reference
 from snakemake_executor_plugin_llmagent.host.delivery import keep_edited, publish_trial, write_log, written
 from snakemake_executor_plugin_llmagent.host.frozen import RUNNABLE, not_frozen, not_runnable, say_if_edited
 from snakemake_executor_plugin_llmagent.host.inside import marked, walls_for
-from snakemake_executor_plugin_llmagent.host.settings import run_options
 from snakemake_executor_plugin_llmagent.host.turns import forget_dead_author, one_author
 from snakemake_executor_plugin_llmagent.host.withheld import note_secrets
 from snakemake_executor_plugin_llmagent.host.wrong import AgentRuleError, SandboxError
@@ -58,7 +56,7 @@ class Desk:
         self._cancelled = cancelled
         chosen = workflow.executor_settings
         self._locked = bool(getattr(chosen, "locked", False))
-        self._assembly = Assembly(_settings(chosen, cancelled))
+        self._assembly = Assembly(settings_of(chosen, cancelled))
         self._blinds = Blinds(self._assembly, self._options, self._tell)
         note_secrets(workflow)
         self._kept_keys = remove_keys(os.environ, keep=workflow.envvars)
@@ -375,23 +373,3 @@ class Desk:
                         self._freeze(agent, task, shop, attempt, status)
                     self._blinds.stop_if_opened(agent, mended=attempt.number > 0)
                 return self._deliver(job, agent, attempt)
-
-
-def _settings(chosen: Any, cancelled: threading.Event) -> Settings:
-    """The settings of the run; None through Snakemake's API means all defaults."""
-
-    def get(name: str) -> Any:
-        return getattr(chosen, name, None)
-
-    key_file = get("key_file")
-    return Settings(
-        options=run_options(chosen),
-        record=Path(get("record")) if get("record") else None,
-        read_keys=partial(read_keys, dict(os.environ), Path(key_file) if key_file else None),
-        context_tokens=get("context_tokens"),
-        locked=bool(get("locked")),
-        images=bool(get("images")),
-        workdir=Path.cwd(),
-        environment={name: value for name, value in os.environ.items() if name not in KEY_VARIABLES},
-        cancelled=cancelled,
-    )  # fmt: skip

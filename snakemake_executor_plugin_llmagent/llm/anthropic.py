@@ -6,6 +6,7 @@ import base64
 from typing import Any
 
 from snakemake_executor_plugin_llmagent.config import Keys
+from snakemake_executor_plugin_llmagent.llm.sending import watched_client
 from snakemake_executor_plugin_llmagent.llm.service import (
     CONNECT_SECONDS,
     CallSettings,
@@ -53,8 +54,10 @@ class AnthropicModel:
             auth_token=key if variable == TOKEN else None,
             timeout=anthropic.Timeout(settings.timeout_seconds, connect=min(CONNECT_SECONDS, settings.timeout_seconds)),
             max_retries=settings.max_retries,
+            http_client=watched_client(anthropic.DefaultHttpxClient),
         )
         url = self._client.base_url
+        self.url = str(url)
         check_address(url.scheme, url.host, _URL)
         self._service = Service(
             name=self.name,

@@ -6,6 +6,7 @@ import base64
 from typing import Any
 
 from snakemake_executor_plugin_llmagent.config import Keys
+from snakemake_executor_plugin_llmagent.llm.sending import watched_client
 from snakemake_executor_plugin_llmagent.llm.service import (
     CONNECT_SECONDS,
     CallSettings,
@@ -48,8 +49,10 @@ class OpenAIModel:
             api_key=found[1] if found else _NO_KEY,
             timeout=openai.Timeout(settings.timeout_seconds, connect=min(CONNECT_SECONDS, settings.timeout_seconds)),
             max_retries=settings.max_retries,
+            http_client=watched_client(openai.DefaultHttpxClient),
         )
         url = self._client.base_url
+        self.url = str(url)
         check_address(url.scheme, url.host, _URL)
         if found is None and f".{url.host}".endswith(f".{_OWN_HOST}"):
             self._client.close()

@@ -173,7 +173,7 @@ def test_the_cascade(rule: Options, run: Options, default: Options) -> None:
 
 def test_defaults_are_complete_but_for_models_and_what_the_environment_says() -> None:
     missing = {name for name, value in vars(DEFAULTS).items() if value is None}
-    assert missing == {"model", "coder", "supervisor", "sandbox", "slice", "tolerance"}
+    assert missing == {"model", "coder", "supervisor", "sandbox", "slice", "tolerance", "budget"}
     assert validate_options(DEFAULTS, HERE) == DEFAULTS
 
 

@@ -51,7 +51,7 @@ def test_a_file_of_prices(tmp_path: Path) -> None:
 def test_wrong_files(tmp_path: Path, text: str, says: str) -> None:
     path = tmp_path / "prices.yaml"
     path.write_text(text)
-    with pytest.raises(ConfigError, match="prices.yaml") as caught:
+    with pytest.raises(ConfigError, match=r"prices\.yaml") as caught:
         read_prices(path)
     assert says in str(caught.value)
 
