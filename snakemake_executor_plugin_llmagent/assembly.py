@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 
 from snakemake_executor_plugin_llmagent.authoring import Supervision, Workshop
-from snakemake_executor_plugin_llmagent.blinding.twins import TwinTask
 from snakemake_executor_plugin_llmagent.blinding.words import hidden
 from snakemake_executor_plugin_llmagent.budgets import Budget, parse_budget
 from snakemake_executor_plugin_llmagent.config import (
@@ -23,13 +22,10 @@ from snakemake_executor_plugin_llmagent.config import (
     chosen_sandbox,
 )
 from snakemake_executor_plugin_llmagent.context import (
-    build_context,
-    importable_packages,
     python_version,
-    render_description,
-    representatives,
 )
 from snakemake_executor_plugin_llmagent.decisions import recorded
+from snakemake_executor_plugin_llmagent.earlier import Earlier
 from snakemake_executor_plugin_llmagent.errors import ConfigError, NotApproved
 from snakemake_executor_plugin_llmagent.gates import Bench
 from snakemake_executor_plugin_llmagent.gates.contents import contents_gate
@@ -46,7 +42,7 @@ from snakemake_executor_plugin_llmagent.llm.redacted import Redacted
 from snakemake_executor_plugin_llmagent.lock import Approval, Lock, digest_script, run_record, sandbox_record
 from snakemake_executor_plugin_llmagent.metering import Charging, Meter, Metering
 from snakemake_executor_plugin_llmagent.money import Price
-from snakemake_executor_plugin_llmagent.protocols import Ending, Model, Picture, Task, Trial
+from snakemake_executor_plugin_llmagent.protocols import Ending, Model, Task
 from snakemake_executor_plugin_llmagent.reading import ConfinedReader
 from snakemake_executor_plugin_llmagent.records import (
     cost_record,
@@ -62,24 +58,14 @@ from snakemake_executor_plugin_llmagent.sandbox.stages import Stages
 from snakemake_executor_plugin_llmagent.sandbox.walls import Walls, choose
 from snakemake_executor_plugin_llmagent.sandbox.warden import Warden
 from snakemake_executor_plugin_llmagent.session import Session, utc_now
+from snakemake_executor_plugin_llmagent.shown import describe_job, pictures, show_outputs
 from snakemake_executor_plugin_llmagent.spec import Spec
-from snakemake_executor_plugin_llmagent.text import one_line, shorten
 from snakemake_executor_plugin_llmagent.trials import First, Gate, Worker
 from snakemake_executor_plugin_llmagent.witness import Witness
 from snakemake_executor_plugin_llmagent.working import ConfinedWorker
 
 CONTEXT_TOKENS = 48_000
 """How long the description of a rule and its inputs may be [tokens], where nobody chose."""
-FURTHER_PLACES = """\
-## Further places
-
-The script may read these files and folders too, besides its inputs. Modules and packages among them can be imported by
-their names."""
-PICTURES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
-MOST_PICTURES, MOST_PICTURE_BYTES = 6, 4 << 20
-"""How many images a reviewer is shown, and how large one may be [bytes]."""
-OUTPUT_VIEW_CHARACTERS = 20_000
-"""How much of its outputs a reviewer is shown [characters]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +100,11 @@ class Settings:
     def home(self) -> Path:
         """Where the plugin keeps what is never committed."""
         return self.workdir / ".snakemake" / "llmagent"
+
+    @property
+    def sessions(self) -> Path:
+        """Where sessions lie, a folder for each rule."""
+        return self.home / "sessions"
 
 
 class Assembly:
@@ -209,13 +200,18 @@ class Assembly:
                 self.metering.say_unpriced(name, tell)
         return Abortable(model, self.settings.cancelled)
 
+    def begun(self, rule: str) -> Mapping[str, str] | None:
+        """The wildcards of the job that an unfinished session of a rule was about."""
+        return Earlier(self.settings.sessions, rule).wildcards
+
     # --- authoring ----------------------------------------------------------------------------------------------
 
     def workshop(self, spec: Spec, options: Options, tell: Callable[[str], None]) -> Workshop:
         """Everything that authoring a rule needs, with a session of its own."""
         self.check(spec, options)
         assert options.max_attempts is not None and options.timeout is not None and options.supervision is not None
-        session = Session.start(self.settings.home / "sessions", spec.rule, self.keys.redact)
+        earlier = Earlier(self.settings.sessions, spec.rule)
+        session = Session.start(self.settings.sessions, spec.rule, self.keys.redact)
         supervisor = self._supervisor_name(options)
         ground = self._ground(options)
         reader = ConfinedReader(ground, self.stages.new_folder, self.warden.new_token, self.settings.cancelled)
@@ -224,8 +220,10 @@ class Assembly:
         meter = self.metering.meter(spec, _budget(options), session)
 
         def asked(name: str) -> Witness:
-            return Witness(self._asked(name, meter, tell), session)
+            return Witness(self._asked(name, meter, tell), session, earlier)
 
+        if earlier.left:
+            tell(f"an earlier session was cut off: {earlier.left} of its answers serve again where nothing has changed")
         first = Slicer(bench.worker, stages / "first", options.slice)
         shop = Workshop(
             coder=Coder(asked(options.coder or options.model or "")),
@@ -238,10 +236,10 @@ class Assembly:
             gates=_gates(bench, first),
             first=first,
             context=partial(
-                _context, reader, options.readable, max_tokens=self.settings.context_tokens or CONTEXT_TOKENS
+                describe_job, reader, options.readable, max_tokens=self.settings.context_tokens or CONTEXT_TOKENS
             ),
-            show_outputs=partial(_show_outputs, reader),
-            pictures=_pictures if self.settings.images else lambda _: (),
+            show_outputs=partial(show_outputs, reader),
+            pictures=pictures if self.settings.images else lambda _: (),
             session=session,
             stages=stages,
             discard=layout.remove,
@@ -348,41 +346,3 @@ def _budget(options: Options) -> Budget | None:
 def _gates(bench: Bench, first: First) -> tuple[Gate, ...]:
     """The gates of a rule, cheap first."""
     return (contents_gate(bench), probes_gate(bench, first))
-
-
-def _context(reader: ConfinedReader, readable: tuple[str, ...], spec: Spec, task: Task, *, max_tokens: int) -> str:
-    reader.read_ahead([task.job.real(item) for item in representatives(task.job.inputs)])
-    context = build_context(
-        spec, task.job, describe=reader, packages=importable_packages(), python_version=python_version(),
-        max_tokens=max_tokens, interpreter_note=task.environment,
-    )  # fmt: skip
-    parts = [context.text]
-    if isinstance(task, TwinTask):
-        parts.append(task.note)
-    if readable:
-        parts.append(FURTHER_PLACES + "\n\n" + "\n".join(f"- `{one_line(place, 1000)}`" for place in readable))
-    return "\n\n".join(parts)
-
-
-def _show_outputs(reader: ConfinedReader, trial: Trial) -> str:
-    """The outputs of a trial as a reviewer sees them."""
-    if trial.layout is None:
-        return "(the script did not run)"
-    parts = []
-    for item in trial.job.outputs:
-        place = trial.layout.inside(item)
-        shown = render_description(reader(place)) if place.exists() else "was not written"
-        parts.append(f"{item.path}\n{shown}")
-    return shorten("\n\n".join(parts), OUTPUT_VIEW_CHARACTERS)
-
-
-def _pictures(trial: Trial) -> tuple[Picture, ...]:
-    """The images among the outputs of a trial, as they are."""
-    found: list[Picture] = []
-    for item in trial.job.outputs if trial.layout is not None else ():
-        assert trial.layout is not None
-        media_type = PICTURES.get(Path(item.path).suffix.lower())
-        place = trial.layout.inside(item)
-        if media_type and place.is_file() and place.stat().st_size <= MOST_PICTURE_BYTES and len(found) < MOST_PICTURES:
-            found.append(Picture(name=item.path, media_type=media_type, data=place.read_bytes()))
-    return tuple(found)

@@ -246,9 +246,11 @@ class Meter:
             reserved = cost_text(spent.open_usd, spent.open_tokens, 0 if spent.open_usd else spent.open_tokens)
             open_ = f", of which {reserved} are the worst case of calls without an answer"
         attempts = self._session.counts["attempt"]
+        alone = limit.leaves(worst, Spent())
+        again = "run again, as each run has its own budget, or " if alone else ""
         raised = {
             RULE: f"raise `budget` in the rule to at least {self._needed(over)}",
-            RUN: f"run again, as each run has its own budget, or raise {RUN} to at least {self._needed(over)}",
+            RUN: f"{again}raise {RUN} to at least {self._needed(over)}",
             MONTH: f"raise {MONTH} to at least {self._needed(over)}, or wait for the next month (UTC)",
         }[limit.name]
         return (

@@ -34,10 +34,12 @@ BASE = frozenset(
         "money",
     }
 )
-LEAVES = frozenset({"formats", "data", "llm", "sandbox", "lock", "session", "ledger", "pricing"})
+LEAVES = frozenset({"formats", "data", "llm", "sandbox", "lock", "session", "ledger", "pricing", "earlier"})
 BUILT_ON_FORMATS = frozenset({"context", "checks", "probes", "blinding"})
 IDEA = frozenset({"prompts", "replies", "briefs", "roles", "taxonomy", "authoring"})
-COMPOSED = frozenset({"reading", "working", "witness", "metering", "records", "operations", "gates", "assembly"})
+COMPOSED = frozenset(
+    {"reading", "working", "witness", "metering", "records", "shown", "operations", "gates", "assembly"}
+)
 BELOW_DOORS = BASE | LEAVES | BUILT_ON_FORMATS | IDEA | COMPOSED
 
 MAY_IMPORT: Mapping[str, frozenset[str]] = {
@@ -66,7 +68,8 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "authoring": BASE | {"taxonomy", "briefs", "session", "ledger", "roles", "checks", "probes"},
     "reading": BASE | {"sandbox", "formats"},
     "working": BASE | {"sandbox"},
-    "witness": BASE | {"session"},
+    "witness": BASE | {"session", "earlier"},
+    "shown": BASE | {"context", "blinding", "reading"},
     "records": BASE | {"roles"},
     "metering": BASE | {"ledger", "pricing", "session"},
     "gates": BASE | {"prompts", "data", "checks", "probes", "blinding", "roles", "session", "authoring"},

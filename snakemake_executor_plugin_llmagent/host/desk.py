@@ -230,12 +230,21 @@ class Desk:
             old = one_line(status.lock.spec_text, 500) if status.lock else "something else"
             finding = Finding(check="spec.changed", message=f"This script was written for: {old}. Adapt it.")
             start = Attempt(number=0, draft=Draft(source=status.source), findings=(finding,))
-        with self._shop(agent, job) as shop:
+        tried = self._begun(job, agent)
+        with self._shop(agent, tried) as shop:
             with self._giving_up(agent):
-                task = self._blinds.seen(agent, JobTask(job, agent.script), shop.stages)
+                task = self._blinds.seen(agent, JobTask(tried, agent.script), shop.stages)
                 attempt = author(shop, agent.spec, task, start=start)
                 self._freeze(agent, task, shop, attempt, status)
-            return self._deliver(job, agent, attempt)
+            return self._deliver(job, agent, attempt if tried is job else None)
+
+    def _begun(self, job: Any, agent: AgentRule) -> Any:
+        """The job that an unfinished session was about, rather than another: what was answered there serves again."""
+        begun = self._assembly.begun(agent.name) if agent.spec.wildcards else None
+        others = [] if begun is None else [each for each in list(job.dag.jobs) if each.rule is job.rule]
+        fitting = (each for each in others if dict(each.wildcards_dict) == begun)
+        other = next(fitting, job)
+        return other if JobTask(other, agent.script).inputs_exist() else job
 
     @contextmanager
     def _shop(self, agent: AgentRule, job: Any) -> Iterator[Workshop]:
@@ -304,11 +313,14 @@ class Desk:
         if person:
             self._given_up[agent.script] = not_runnable(agent, self._status(agent))
 
-    def _deliver(self, job: Any, agent: AgentRule, attempt: Attempt) -> bool:
-        """Move the trial's outputs into place; False if the job has to run once more in the ordinary way."""
+    def _deliver(self, job: Any, agent: AgentRule, attempt: Attempt | None) -> bool:
+        """Move the trial's outputs into place; False if the job has to run once more in the ordinary way.
+
+        There is no attempt if it was made on another job.
+        """
         self._raise_if_given_up(agent)
         self._adopt(job, agent)
-        if job.benchmark is not None or agent.spec.blind is not None:
+        if attempt is None or job.benchmark is not None or agent.spec.blind is not None:
             return False  # a benchmark measures the script as it will always run; what came from twins is no output
         put = partial(publish_trial, job, attempt)
         self._workflow.scheduler._executor.store(job, put)
