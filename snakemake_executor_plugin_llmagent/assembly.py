@@ -33,7 +33,7 @@ from snakemake_executor_plugin_llmagent.gates.crosscheck import ROLE as SECOND
 from snakemake_executor_plugin_llmagent.gates.crosscheck import crosschecked
 from snakemake_executor_plugin_llmagent.gates.probes import probes_gate
 from snakemake_executor_plugin_llmagent.gates.slices import Slicer
-from snakemake_executor_plugin_llmagent.llm import CallSettings, open_model, split_name
+from snakemake_executor_plugin_llmagent.llm import CallSettings, default_address, open_model, split_name
 from snakemake_executor_plugin_llmagent.llm.abortable import Abortable
 from snakemake_executor_plugin_llmagent.llm.forbidden import Forbidden
 from snakemake_executor_plugin_llmagent.llm.metered import Metered
@@ -41,7 +41,7 @@ from snakemake_executor_plugin_llmagent.llm.recording import Recording
 from snakemake_executor_plugin_llmagent.llm.redacted import Redacted
 from snakemake_executor_plugin_llmagent.lock import Approval, Lock, digest_script, run_record, sandbox_record
 from snakemake_executor_plugin_llmagent.metering import Charging, Meter, Metering
-from snakemake_executor_plugin_llmagent.money import Price
+from snakemake_executor_plugin_llmagent.money import NOTHING, Price
 from snakemake_executor_plugin_llmagent.protocols import Ending, Model, Task
 from snakemake_executor_plugin_llmagent.reading import ConfinedReader
 from snakemake_executor_plugin_llmagent.records import (
@@ -64,6 +64,7 @@ from snakemake_executor_plugin_llmagent.trials import First, Gate, Worker
 from snakemake_executor_plugin_llmagent.witness import Witness
 from snakemake_executor_plugin_llmagent.working import ConfinedWorker
 
+REPLAY = "replay"
 CONTEXT_TOKENS = 48_000
 """How long the description of a rule and its inputs may be [tokens], where nobody chose."""
 
@@ -157,11 +158,10 @@ class Assembly:
                 "Choose one with --llmagent-model openai:NAME or anthropic:NAME "
                 "(and a key in OPENAI_API_KEY or ANTHROPIC_API_KEY)."
             )
-        supervisor = self._supervisor_name(options)
-        names = {options.coder or options.model, supervisor, options.crosscheck} - {None, NOBODY}
-        for name in filter(None, names):
+        names = sorted(set(self.asked_by(options).values()))
+        for name in names:
             self._open(name)
-        prices = {name: self._prices[name] for name in sorted(filter(None, names)) if name in self._prices}
+        prices = {name: self._prices[name] for name in names if name in self._prices}
         self.metering.check(spec.rule, _budget(options), prices)
 
     def _supervisor_name(self, options: Options) -> str | None:
@@ -184,7 +184,7 @@ class Assembly:
                 if self.settings.locked:
                     return Forbidden(f"--llmagent-locked: {name} may not be called.")
                 model: Model = open_model(name, keys=self.keys, settings=CallSettings())
-                if split_name(name)[0] != "replay":  # recordings cost nothing
+                if split_name(name)[0] != REPLAY:  # recordings cost nothing
                     self._prices[name] = self.metering.price(name, split_name(name)[1], getattr(model, "url", ""))
                 if self.settings.record is not None:
                     model = Recording(model, self.settings.record, keys=self.keys)
@@ -214,7 +214,7 @@ class Assembly:
         session = Session.start(self.settings.sessions, spec.rule, self.keys.redact)
         supervisor = self._supervisor_name(options)
         ground = self._ground(options)
-        reader = ConfinedReader(ground, self.stages.new_folder, self.warden.new_token, self.settings.cancelled)
+        reader = self._reader(ground)
         bench = self.bench(options, tell)
         stages = self.stages.new_folder()
         meter = self.metering.meter(spec, _budget(options), session)
@@ -235,9 +235,7 @@ class Assembly:
             run_aside=partial(self._run_aside, options.timeout),
             gates=_gates(bench, first),
             first=first,
-            context=partial(
-                describe_job, reader, options.readable, max_tokens=self.settings.context_tokens or CONTEXT_TOKENS
-            ),
+            context=self._describe(reader, options),
             show_outputs=partial(show_outputs, reader),
             pictures=pictures if self.settings.images else lambda _: (),
             session=session,
@@ -250,6 +248,36 @@ class Assembly:
             return shop
         second = Coder(asked(options.crosscheck), role=SECOND)
         return crosschecked(shop, bench, second, options.tolerance)
+
+    def brief(self, spec: Spec, options: Options, task: Task) -> str:
+        """What a coder would be told of a rule and a job whose inputs are there."""
+        return self._describe(self._reader(self._ground(options)), options)(spec, task)
+
+    def _reader(self, ground: Ground) -> ConfinedReader:
+        return ConfinedReader(ground, self.stages.new_folder, self.warden.new_token, self.settings.cancelled)
+
+    def _describe(self, reader: ConfinedReader, options: Options) -> Callable[[Spec, Task], str]:
+        limit = self.settings.context_tokens or CONTEXT_TOKENS
+        return partial(describe_job, reader, options.readable, max_tokens=limit)
+
+    def price_of(self, name: str) -> Price | None:
+        """What a model costs, without opening it; None if nobody knows."""
+        provider, model = split_name(name)
+        if provider == REPLAY:
+            return Price(input=NOTHING, output=NOTHING, source="recordings")
+        return self.metering.price(name, model, default_address(provider, self.settings.environment))
+
+    def asked_by(self, options: Options) -> dict[str, str]:
+        """Role → model, of the roles that are asked for a rule; empty if no model is chosen."""
+        coder, second = options.coder or options.model, options.crosscheck
+        if coder is None:
+            return {}
+        supervisor = self._supervisor_name(options)
+        return {
+            "coder": coder,
+            **({"supervisor": supervisor} if supervisor else {}),
+            **({SECOND: second} if second and second != NOBODY else {}),
+        }
 
     def bench(self, options: Options, tell: Callable[[str], None]) -> Bench:
         """What runs scripts and works on foreign files, without any model."""

@@ -9,7 +9,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from snakemake_executor_plugin_llmagent.commands.approve import add_approve, add_unblind
+from snakemake_executor_plugin_llmagent.commands.costs import add_costs
 from snakemake_executor_plugin_llmagent.commands.eject import add_eject
+from snakemake_executor_plugin_llmagent.commands.plan import add_plan
 from snakemake_executor_plugin_llmagent.commands.show import add_show
 from snakemake_executor_plugin_llmagent.commands.status import add_status
 from snakemake_executor_plugin_llmagent.errors import AgentError, SandboxUnavailable
@@ -21,6 +23,8 @@ EPILOG = """\
 examples:
   llmagent status                     every agent rule and the state of its script
   llmagent status --check             the same; exit status 5 unless all are frozen (for CI)
+  llmagent plan --model openai:gpt-5  what the next run would have written, and what that may cost
+  llmagent costs                      what calls of models have cost, by rule, model and day
   llmagent show fit_myy               the sentence, the script and the evidence for it
   llmagent approve fit_myy            approve a script that you changed or that waits for you
   llmagent unblind fit_myy            open the data of a blinded rule to its script
@@ -32,7 +36,7 @@ exit status: 0 well, 2 wrong setting or Snakefile, 4 broken lock, 5 not approved
 """
 INTERRUPTED = 130
 """What shells report for a command that a Ctrl-C ended."""
-ADDED = (add_status, add_show, add_approve, add_unblind, add_vary, add_eject)
+ADDED = (add_status, add_plan, add_costs, add_show, add_approve, add_unblind, add_vary, add_eject)
 """What adds a command each, in the order of the help."""
 
 

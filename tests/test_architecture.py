@@ -70,6 +70,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "working": BASE | {"sandbox"},
     "witness": BASE | {"session", "earlier"},
     "shown": BASE | {"context", "blinding", "reading"},
+    "forecast": BASE | {"ledger", "prompts", "roles"},
     "records": BASE | {"roles"},
     "metering": BASE | {"ledger", "pricing", "session"},
     "gates": BASE | {"prompts", "data", "checks", "probes", "blinding", "roles", "session", "authoring"},

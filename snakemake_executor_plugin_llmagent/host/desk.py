@@ -23,7 +23,13 @@ from snakemake_executor_plugin_llmagent.config import (
     check_readable,
     remove_keys,
 )
-from snakemake_executor_plugin_llmagent.errors import AgentError, Cancelled, NotApproved, SandboxUnavailable
+from snakemake_executor_plugin_llmagent.errors import (
+    AgentError,
+    BudgetExceeded,
+    Cancelled,
+    NotApproved,
+    SandboxUnavailable,
+)
 from snakemake_executor_plugin_llmagent.host.blinded import Blinds
 from snakemake_executor_plugin_llmagent.host.bridge import JobTask
 from snakemake_executor_plugin_llmagent.host.chosen import settings_of
@@ -278,7 +284,10 @@ class Desk:
         except Cancelled:
             raise
         except AgentError as error:
-            self._given_up[agent.script] = str(error)
+            text = str(error)
+            if isinstance(error, BudgetExceeded):  # said in full once, for the job that had the script written
+                text = f"{text.partition(chr(10))[0]} It was said in full above."
+            self._given_up[agent.script] = text
             raise
         except OSError as error:
             place = f" ({error.filename})" if error.filename else ""

@@ -7,6 +7,7 @@ members as a model, `name` and `complete`, so that wrappers can be stacked: `Abo
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from pathlib import Path
 
 from snakemake_executor_plugin_llmagent.config import Keys
@@ -14,11 +15,16 @@ from snakemake_executor_plugin_llmagent.errors import AgentError, ConfigError, M
 from snakemake_executor_plugin_llmagent.llm.service import CallSettings
 from snakemake_executor_plugin_llmagent.protocols import Model
 
-__all__ = ["FORMS", "CallSettings", "open_model", "split_name"]
+__all__ = ["FORMS", "CallSettings", "default_address", "open_model", "split_name"]
 
 FORMS = ("openai:NAME", "anthropic:NAME", "replay:DIR")
 """How a model may be named."""
 
+_ADDRESSES = {
+    "openai": ("OPENAI_BASE_URL", "https://api.openai.com/v1"),
+    "anthropic": ("ANTHROPIC_BASE_URL", "https://api.anthropic.com"),
+}
+"""Provider → the variable that leads elsewhere, and where its SDK asks without."""
 _PROVIDERS = tuple(form.partition(":")[0] for form in FORMS)
 
 
@@ -35,6 +41,12 @@ def split_name(name: str) -> tuple[str, str]:
         f"{name!r} does not name a model. Did you mean {_nearest(name)!r}? A model is {FORMS[0]}, {FORMS[1]} (NAME as "
         f"the provider writes it) or {FORMS[2]} (a directory of recordings)."
     )
+
+
+def default_address(provider: str, environment: Mapping[str, str]) -> str:
+    """Where a provider's SDK asks its models; empty for recordings."""
+    variable, usual = _ADDRESSES.get(provider, ("", ""))
+    return environment.get(variable, "").strip() or usual
 
 
 def open_model(name: str, *, keys: Keys, settings: CallSettings) -> Model:
