@@ -38,7 +38,7 @@ LEAVES = frozenset({"formats", "data", "llm", "sandbox", "lock", "session", "led
 BUILT_ON_FORMATS = frozenset({"context", "checks", "probes", "blinding"})
 IDEA = frozenset({"prompts", "replies", "briefs", "roles", "taxonomy", "authoring"})
 COMPOSED = frozenset(
-    {"reading", "working", "witness", "metering", "records", "shown", "operations", "gates", "assembly"}
+    {"reading", "working", "witness", "metering", "records", "shown", "forecast", "operations", "gates", "assembly"}
 )
 BELOW_DOORS = BASE | LEAVES | BUILT_ON_FORMATS | IDEA | COMPOSED
 
