@@ -121,6 +121,7 @@ class Assembly:
         self._models: dict[str, Model] = {}
         self._prices: dict[str, Price | None] = {}
         self._metering: Metering | None = None
+        self._counting = threading.Lock()
         self._walls: dict[str, Walls] = {}
 
     @property
@@ -171,12 +172,13 @@ class Assembly:
     @property
     def metering(self) -> Metering:
         """The money of this run."""
-        if self._metering is None:
-            settings = self.settings
-            self._metering = Metering(
-                settings.charging, home=settings.home, project=settings.workdir, cancelled=settings.cancelled
-            )
-        return self._metering
+        settings = self.settings
+        with self._counting:
+            if self._metering is None:
+                self._metering = Metering(
+                    settings.charging, home=settings.home, project=settings.workdir, cancelled=settings.cancelled
+                )
+            return self._metering
 
     def _open(self, name: str) -> Model:
         with self._opening:

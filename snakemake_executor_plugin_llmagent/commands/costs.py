@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(facts, indent=2, ensure_ascii=False))
     elif not calls:
-        print(f"No call of a model is recorded in {path}.")
+        print(f"No call of a model is recorded in {path}. Of another working directory: -d DIR; of all: --month.")
     else:
         _show(facts, groups)
     return 0

@@ -110,7 +110,7 @@ class Desk:
                 seen.add(agent.name)
                 problems += self._problems(agent)
         if problems:
-            raise AgentRuleError("\n".join(problems))
+            raise AgentRuleError("\n".join(dict.fromkeys(problems)))
 
     def _problems(self, agent: AgentRule) -> Iterator[str]:
         try:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
-from snakemake_executor_plugin_llmagent.ledger.entries import Call, Reservation, Settlement, read_line
+from snakemake_executor_plugin_llmagent.errors import ConfigError
+from snakemake_executor_plugin_llmagent.ledger.entries import Call, Newer, Reservation, Settlement, read_line
 from snakemake_executor_plugin_llmagent.ledger.holding import held
 from snakemake_executor_plugin_llmagent.money import NOTHING, Cost, Spent
 
@@ -65,6 +66,9 @@ class Book:
         """Read what is new; returns whether a line without its end is left.
 
         A line counts once its end is there. Opening anew makes NFS look for what other machines have written.
+
+        Raises:
+            ConfigError: a newer version of the plugin has written into it.
         """
         try:
             descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
@@ -80,9 +84,16 @@ class Book:
             handle.seek(self._offset)
             data = handle.read()
         whole = data[: data.rfind(b"\n") + 1]
+        try:
+            entries = [read_line(line) for line in whole.splitlines()]
+        except Newer:
+            raise ConfigError(
+                f"The ledger {self.path} was written by a newer version of the plugin; what was spent cannot be known. "
+                "Upgrade snakemake-executor-plugin-llmagent here too."
+            ) from None
         self._offset += len(whole)
-        for line in whole.splitlines():
-            self._note(read_line(line))
+        for entry in entries:
+            self._note(entry)
         return len(whole) < len(data)
 
     def append(self, entry: Reservation | Settlement) -> None:

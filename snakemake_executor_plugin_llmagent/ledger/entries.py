@@ -141,12 +141,20 @@ def _line(kind: str, facts: Mapping[str, object]) -> str:
     return json.dumps({"version": VERSION, "entry": kind, **facts}, separators=(",", ":"))
 
 
+class Newer(Exception):
+    """A line that only a newer version can read: to pass over it would be to forget what was spent."""
+
+
 def read_line(line: bytes) -> Reservation | Settlement | None:
-    """What a line says; None for one that a killed process has left in pieces, or of a newer version."""
+    """What a line says; None for one that a killed process has left in pieces.
+
+    Raises:
+        Newer: a newer version has written it.
+    """
     try:
         told: dict[str, Any] = json.loads(line)
-        if told.pop("version") != VERSION:
-            return None
+        if int(told.pop("version")) > VERSION:
+            raise Newer
         kind = told.pop("entry")
         if kind == "reserve":
             worst = Cost(tokens=int(told.pop("worst_tokens")), usd=_usd(told.pop("worst_usd")))

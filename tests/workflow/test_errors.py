@@ -273,7 +273,7 @@ def test_llmagent_says_the_same(project: Project) -> None:
     "setting",
     [
         "--llmagent-model=gpt-5", "--llmagent-timeout=-1", "--llmagent-max-attempts=0", "--llmagent-readable=/",
-        "--llmagent-readable=.",
+        "--llmagent-readable=.", "--llmagent-budget=2", "--llmagent-monthly-budget=2 EUR",
     ],
 )  # fmt: skip
 def test_wrong_settings(project: Project, setting: str) -> None:

@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snakemake_executor_plugin_llmagent.budgets import Budget
+from snakemake_executor_plugin_llmagent.errors import ConfigError
 from snakemake_executor_plugin_llmagent.ledger import (
     Accounts,
     Book,
@@ -71,7 +72,7 @@ def test_lines_are_read_as_written(usd: Decimal | None, tokens: int, rule: str, 
 
 
 @pytest.mark.parametrize(
-    "line", [b"", b"{", b"3", b"{}", b"\xff", b'{"version":2,"entry":"settle"}', b'{"version":1,"entry":"odd"}',
+    "line", [b"", b"{", b"3", b"{}", b"\xff", b'{"version":1,"entry":"odd"}',
              b'{"version":1,"entry":"settle","id":"a","usd":"x","tokens":1,"usage":{}}'],
 )  # fmt: skip
 def test_what_is_no_line_counts_nothing(line: bytes) -> None:
@@ -143,6 +144,13 @@ def test_a_ledger_that_was_removed_begins_anew(tmp_path: Path) -> None:
     Accounts(Book(book.path)).reserve(a_call(), [], never)
     book.read()
     assert book.total(SCOPE).calls == 1
+
+
+def test_a_ledger_of_a_newer_version_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    path.write_text('{"version":2,"entry":"settle"}\n')
+    with pytest.raises(ConfigError, match="was written by a newer version of the plugin"):
+        Accounts(Book(path)).reserve(a_call(), [], never)
 
 
 def test_two_books_of_one_file_read_only_what_is_new(tmp_path: Path) -> None:
@@ -290,8 +298,6 @@ def test_a_dead_holder_is_taken_away(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("hold", ["flock", "link"])
 def test_a_holder_that_never_lets_go_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hold: str) -> None:
-    from snakemake_executor_plugin_llmagent.errors import ConfigError
-
     monkeypatch.setattr(holding, "PATIENCE_SECONDS", 0.05)
     path = tmp_path / "ledger.jsonl"
     if hold == "link":
