@@ -118,6 +118,8 @@ class Assembly:
         self.stages = Stages(settings.home / "stages")
         self._keys: Keys | None = None
         self._opening = threading.Lock()
+        self.meters: dict[str, Meter] = {}
+        """Rule → who pays for its calls, for whoever shows what was spent."""
         self._models: dict[str, Model] = {}
         self._prices: dict[str, Price | None] = {}
         self._metering: Metering | None = None
@@ -219,7 +221,7 @@ class Assembly:
         reader = self._reader(ground)
         bench = self.bench(options, tell)
         stages = self.stages.new_folder()
-        meter = self.metering.meter(spec, _budget(options), session)
+        meter = self.meters[spec.rule] = self.metering.meter(spec, _budget(options), session, tell)
 
         def asked(name: str) -> Witness:
             return Witness(self._asked(name, meter, tell), session, earlier)

@@ -6,7 +6,9 @@ person's own, outside of all projects, one file a month.
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -27,6 +29,8 @@ from snakemake_executor_plugin_llmagent.spec import Spec
 LEDGER = "ledger.jsonl"
 POLL_SECONDS = 0.1
 """How often to look whether calls that are in flight have left enough [s]."""
+LONG_SECONDS = 10.0
+"""After which time a wait is told of [s]."""
 RULE, RUN, MONTH = "`budget` of the rule", "--llmagent-budget", "--llmagent-monthly-budget"
 
 
@@ -148,9 +152,11 @@ class Metering:
             f"{reason}. Set XDG_STATE_HOME to a folder that can be written."
         )
 
-    def meter(self, spec: Spec, budget: Budget | None, session: Session) -> Meter:
-        """Who pays for the calls of a rule in a session."""
-        return Meter(self, spec, budget, session)
+    def meter(
+        self, spec: Spec, budget: Budget | None, session: Session, tell: Callable[[str], None] = lambda _: None
+    ) -> Meter:
+        """Who pays for the calls of a rule in a session, and tells of a long wait."""
+        return Meter(self, spec, budget, session, tell)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,8 +177,16 @@ class Snapshot:
 class Meter:
     """Pays for the calls of one rule in one session; implements `llm.metered.Purse`."""
 
-    def __init__(self, metering: Metering, spec: Spec, budget: Budget | None, session: Session) -> None:
+    def __init__(
+        self,
+        metering: Metering,
+        spec: Spec,
+        budget: Budget | None,
+        session: Session,
+        tell: Callable[[str], None],
+    ) -> None:
         """See `Metering.meter`."""
+        self._tell = tell
         self._metering = metering
         self._spec = spec
         self._budget = budget
@@ -203,9 +217,10 @@ class Meter:
         )  # fmt: skip
         month = metering.month_book(call.month)
         accounts = Accounts(*(book for book in (metering.book, month) if book is not None))
+        waiting = _Wait(metering.cancelled, self._tell)
         try:
-            self._wait(0)
-            accounts.reserve(call, self._limits(call, month), self._wait)
+            waiting.stop_if_cancelled()
+            accounts.reserve(call, self._limits(call, month), waiting)
         except OverLimit as over:
             self._session.event("budget", limit=over.limit.name, of=str(over.limit.budget))
             raise BudgetExceeded(self._in_words(over, role, model)) from None
@@ -229,10 +244,6 @@ class Meter:
             for name, budget, book, scope in chosen
             if budget is not None and book is not None
         ]
-
-    def _wait(self, seconds: float = POLL_SECONDS) -> None:
-        if self._metering.cancelled.wait(seconds):
-            raise Cancelled("Cancelled before a model was asked.")
 
     def _in_words(self, over: OverLimit, role: str, model: str) -> str:
         spent, worst, limit = over.spent, over.worst, over.limit
@@ -267,6 +278,25 @@ class Meter:
         if budget.usd is not None and worst.usd is not None and spent.usd + worst.usd > budget.usd:
             return usd_text((spent.usd + worst.usd).quantize(Decimal("0.01"), ROUND_UP))
         return f"{spent.tokens + worst.tokens} tokens"
+
+
+class _Wait:
+    """Waits a moment, again and again, for calls that are in flight; says so once it takes long."""
+
+    def __init__(self, cancelled: threading.Event, tell: Callable[[str], None]) -> None:
+        self._cancelled = cancelled
+        self._tell = tell
+        self._until = time.monotonic() + LONG_SECONDS
+
+    def stop_if_cancelled(self, seconds: float = 0.0) -> None:
+        if self._cancelled.wait(seconds):
+            raise Cancelled("Cancelled before a model was asked.")
+
+    def __call__(self) -> None:
+        self.stop_if_cancelled(POLL_SECONDS)
+        if time.monotonic() > self._until:
+            self._until = math.inf
+            self._tell("waits: calls that are in flight may need all that is left of a budget")
 
 
 def _amount(cost: Cost) -> str:

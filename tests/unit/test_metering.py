@@ -179,3 +179,22 @@ def test_prices_of_the_person_come_first(tmp_path: Path) -> None:
 )
 def test_where_a_persons_ledgers_lie(environment: dict[str, str], place: str | None) -> None:
     assert state_place(environment) == (None if place is None else Path(place))
+
+
+def test_a_long_wait_is_told_once_and_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from snakemake_executor_plugin_llmagent import metering as module
+
+    monkeypatch.setattr(module, "LONG_SECONDS", 0.0)
+    monkeypatch.setattr(module, "POLL_SECONDS", 0.001)
+    run, said = metering(tmp_path, budget="0.5 USD"), []
+    first = meter(run, tmp_path)
+    call = first.reserve("coder", "openai:m", "", WORST)
+    cheap = Cost(tokens=10, usd=Decimal("0.01"))
+
+    def tell(text: str) -> None:
+        said.append(text)
+        first.settle(call, cheap, "counted", Usage(), "m-1")
+
+    other = run.meter(a_spec(), None, Session.start(tmp_path / "sessions", "fit"), tell)
+    pay(other)
+    assert said == ["waits: calls that are in flight may need all that is left of a budget"]

@@ -153,6 +153,9 @@ rule late:
     assert late["missing_inputs"] == []
     assert 0 < late["usd"]["low"] < late["usd"]["high"] < 1
     assert "nothing is asked of a model" in project.llmagent("plan", "cheap.json").output
+    (project / "Snakefile").write_text(project.read("Snakefile").replace('agent: "sum column x",', 'agent: "sum it",'))
+    (cheap,) = json.loads(project.llmagent("plan", "cheap.json", "--json").output)["rules"]
+    assert (cheap["rule"], cheap["state"]) == ("cheap", "stale")
 
 
 def test_a_wrong_month(project: Project) -> None:
