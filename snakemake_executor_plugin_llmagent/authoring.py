@@ -105,6 +105,7 @@ def author(
             return last
         _discard(shop, last)
         shown = _to_show(last, shown)
+    shop.session.event("exhausted", attempts=shop.max_attempts)
     said = "" if last is None else shop.last_word(spec, task, last)
     raise AttemptsExhausted(exhausted(spec, shop, last, said))
 

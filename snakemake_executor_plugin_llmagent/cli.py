@@ -15,10 +15,12 @@ from typing import NoReturn
 from snakemake_executor_plugin_llmagent.commands.approve import add_approve, add_unblind
 from snakemake_executor_plugin_llmagent.commands.completion import add_completion
 from snakemake_executor_plugin_llmagent.commands.config import add_config
+from snakemake_executor_plugin_llmagent.commands.costs import add_costs
 from snakemake_executor_plugin_llmagent.commands.diff import add_diff
 from snakemake_executor_plugin_llmagent.commands.eject import add_eject
 from snakemake_executor_plugin_llmagent.commands.export import add_export
 from snakemake_executor_plugin_llmagent.commands.methods import add_methods
+from snakemake_executor_plugin_llmagent.commands.plan import add_plan
 from snakemake_executor_plugin_llmagent.commands.reject import add_reject
 from snakemake_executor_plugin_llmagent.commands.report import add_report
 from snakemake_executor_plugin_llmagent.commands.show import add_show
@@ -32,6 +34,8 @@ EPILOG = """\
 examples:
   llmagent status            every agent rule and the state of its script
   llmagent status --check    for CI: exit status 5 unless all are frozen
+  llmagent plan              what the next run has written, and its cost
+  llmagent costs             what models have cost, by rule, model and day
   llmagent show fit_myy      the sentence, the script and the evidence for it
   llmagent diff fit_myy      what changed since the last approval
   llmagent approve fit_myy   approve a script that you changed, or that waits
@@ -59,9 +63,8 @@ examples:
 INTERRUPTED = 130
 """What shells report for a command that a Ctrl-C ended."""
 ADDED = (
-    add_status, add_show, add_diff, add_approve, add_reject, add_unblind, add_vary, add_report,
-    add_methods, add_eject, add_export, add_config,
-    add_completion,
+    add_status, add_plan, add_costs, add_show, add_diff, add_approve, add_reject, add_unblind, add_vary, add_report,
+    add_methods, add_eject, add_export, add_config, add_completion,
 )  # fmt: skip
 """What adds a command each, in the order of the help."""
 

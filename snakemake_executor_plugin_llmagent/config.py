@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from snakemake_executor_plugin_llmagent.budgets import parse_budget
 from snakemake_executor_plugin_llmagent.errors import ConfigError
 from snakemake_executor_plugin_llmagent.keys import KEY_VARIABLES as KEY_VARIABLES
 from snakemake_executor_plugin_llmagent.keys import REDACTED as REDACTED
@@ -41,6 +42,7 @@ class Options:
         slice: how many entries of its inputs a candidate is first tried on; 0: all at once.
         fallback: models that answer, one after the other, where a coder or supervisor cannot or declines.
         readable: files and directories that scripts may read beside their inputs, as absolute paths.
+        budget: limit on what may be spent for a rule, such as `2 USD` or `200k tokens`.
     """
 
     # None of these belongs to what a rule asks for, so none is part of its digest. That goes for `readable` too: it
@@ -58,6 +60,7 @@ class Options:
     slice: int | None = None
     fallback: tuple[str, ...] | None = None
     readable: tuple[str, ...] = ()
+    budget: str | None = None
 
     def over(self, other: Options) -> Options:
         """These options where chosen, and the other's elsewhere; readable places add up.
@@ -176,7 +179,17 @@ def validate_options(options: Options, base: Path) -> Options:
     fallback = _fallback(options.fallback, base)
     _check_tolerance(options.tolerance)
     models = {name: _absolute_replay(getattr(options, name), base) for name in MODELS}
-    return Options(**{**vars(options), **models, "fallback": fallback, "readable": _readable(options.readable, base)})
+    budget = None if options.budget is None else str(parse_budget("budget", options.budget))
+    readable = _readable(options.readable, base)
+    return Options(**{**vars(options), **models, "fallback": fallback, "budget": budget, "readable": readable})
+
+
+def state_place(environment: Mapping[str, str]) -> Path | None:
+    """Where the plugin keeps what belongs to the person and not to a project; None if there is no home directory."""
+    state, home = environment.get("XDG_STATE_HOME", ""), environment.get("HOME", "")
+    if state.startswith("/"):
+        return Path(state, "llmagent")
+    return Path(home, ".local/state/llmagent") if home.startswith("/") else None
 
 
 def check_readable(options: Options) -> None:

@@ -55,6 +55,7 @@ class Lock:
         models: role → asked and reported model.
         attempts: how many candidates were tried.
         usage: tokens used by the session.
+        cost: what that cost, `usd` (None if the price of a model is unknown) and `tokens`.
         python, packages: interpreter version, and versions of the packages that the script imports.
         sandbox: what confined the trial (`sandbox_record`).
         run: what was seen of the trial (`run_record`).
@@ -78,6 +79,7 @@ class Lock:
     models: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     attempts: int = 0
     usage: Mapping[str, int] = field(default_factory=dict)
+    cost: Mapping[str, Any] = field(default_factory=dict)
     python: str = ""
     packages: Mapping[str, str] = field(default_factory=dict)
     sandbox: Mapping[str, Any] = field(default_factory=dict)
@@ -309,7 +311,7 @@ def _read_lock(path: Path, identity: tuple[int, int, int]) -> Lock:  # noqa: ARG
 
 _TYPES: Mapping[str, type | tuple[type, ...]] = {
     "rule": str, "spec_text": str, "spec_digest": str, "script_digest": str, "approval": (dict, type(None)),
-    "created": str, "models": dict, "attempts": int, "usage": dict, "python": str, "packages": dict,
+    "created": str, "models": dict, "attempts": int, "usage": dict, "cost": dict, "python": str, "packages": dict,
     "sandbox": (dict, str), "run": dict, "checks": dict, "evidence": dict, "blind": dict,
     "review": (dict, type(None)), "decisions": list, "session": dict, "replaces": str, "trail": list,
 }  # fmt: skip

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from snakemake_executor_plugin_llmagent.config import NOBODY, Options
 from snakemake_executor_plugin_llmagent.keys import Keys
-from snakemake_executor_plugin_llmagent.llm import CallSettings, open_model
+from snakemake_executor_plugin_llmagent.llm import CallSettings, default_address, open_model, split_name
 from snakemake_executor_plugin_llmagent.llm.abortable import Abortable
 from snakemake_executor_plugin_llmagent.llm.fallback import Fallback, Tell
 from snakemake_executor_plugin_llmagent.llm.forbidden import Forbidden
+from snakemake_executor_plugin_llmagent.llm.metered import Metered, Purse
 from snakemake_executor_plugin_llmagent.llm.recording import Recording
 from snakemake_executor_plugin_llmagent.llm.redacted import Redacted
+from snakemake_executor_plugin_llmagent.money import NOTHING, Price
 from snakemake_executor_plugin_llmagent.protocols import Model
-from snakemake_executor_plugin_llmagent.providers import Provider, Providers, Warn, ignore
+from snakemake_executor_plugin_llmagent.providers import REPLAY, Provider, Providers, Warn, ignore
 
 CONTEXT_PART = 2
 """The description of a rule may take this part of what a model reads and writes at once: scripts and replies follow."""
@@ -33,6 +35,8 @@ class Access:
         locked: whether no model may be called at all.
         cancelled: set when everything has to end.
         warn: tells the person what they should know.
+        environment: where the SDKs are told of other addresses.
+        price: what a model costs, by its name, as the provider calls it, and where it is asked; None if nobody knows.
     """
 
     read_keys: Callable[[], Keys] = field(repr=False)
@@ -41,6 +45,8 @@ class Access:
     locked: bool
     cancelled: threading.Event
     warn: Warn = ignore
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    price: Callable[[str, str, str], Price | None] = lambda *_: None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +91,7 @@ class Models:
         self._keys: Keys | None = None
         self._opening = threading.Lock()
         self._opened: dict[str, Model] = {}
+        self._prices: dict[str, Price | None] = {}
 
     @property
     def keys(self) -> Keys:
@@ -108,14 +115,38 @@ class Models:
                 model: Model = open_model(
                     name, keys=self.keys, settings=CallSettings(), providers=access.providers, warn=access.warn
                 )
+                provider, rest = split_name(name, access.providers)
+                if provider != REPLAY:  # recordings cost nothing
+                    self._prices[name] = access.price(name, rest, getattr(model, "url", ""))
                 if access.record is not None:
                     model = Recording(model, access.record, keys=self.keys)
-                self._opened[name] = Abortable(Redacted(model, self.keys), access.cancelled)
+                self._opened[name] = Redacted(model, self.keys)
             return self._opened[name]
 
-    def stand_in(self, names: Sequence[str], tell: Tell) -> Model:
+    def prices(self, names: Iterable[str]) -> dict[str, Price | None]:
+        """What some models cost that were opened and are paid for; None if nobody knows."""
+        return {name: self._prices[name] for name in names if name in self._prices}
+
+    def price_of(self, name: str) -> Price | None:
+        """What a model costs, without opening it; None if nobody knows."""
+        provider, rest = split_name(name, self._access.providers)
+        if provider == REPLAY:
+            return Price(input=NOTHING, output=NOTHING, source="recordings")
+        named = self._access.providers.get(provider)
+        language = named.speaks if named else provider
+        address = named.base_url if named and named.base_url else default_address(language, self._access.environment)
+        return self._access.price(name, rest, address)
+
+    def paid(self, name: str, purse: Purse) -> Model:
+        """A model whose calls somebody pays for, and which is given up when the run is."""
+        model = self.open(name)
+        if name in self._prices:
+            model = Metered(model, self._prices[name], purse)
+        return Abortable(model, self._access.cancelled)
+
+    def stand_in(self, names: Sequence[str], paid: Callable[[str], Model], tell: Tell) -> Model:
         """The first of some models, or who stands in for it when it cannot answer; told as it happens."""
-        models = [self.open(name) for name in names]
+        models = [paid(name) for name in names]
         return Fallback(models, tell) if len(models) > 1 else models[0]
 
     def close(self) -> None:

@@ -11,6 +11,7 @@ import json
 import math
 import os
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,8 +26,11 @@ OUTPUTS = "outputs"
 """Folder of a session with what a trial made whose script waits for a person."""
 """Raised when a reader of the old version would misread the new one; a new kind of event is no reason."""
 KINDS = frozenset(
-    {"begin", "repair", "call", "reply", "attempt", "crosscheck try", "crosscheck", "arbitration", "fallback", "frozen"}
-)
+    {
+        "begin", "repair", "call", "reply", "attempt", "crosscheck try", "crosscheck", "arbitration", "fallback", "budget",
+        "exhausted", "frozen",
+    }
+)  # fmt: skip
 EVENTS = "events.jsonl"
 
 
@@ -43,6 +47,7 @@ class Session:
         self.directory = directory
         self._redact = redact
         self._writing = threading.Lock()
+        self.counts: Counter[str] = Counter()
         directory.mkdir(parents=True)
 
     @classmethod
@@ -67,6 +72,7 @@ class Session:
             handle.write(line + "\n")
             handle.flush()
             os.fsync(handle.fileno())
+            self.counts[kind] += 1
 
     def keep(self, name: str, text: str) -> str:
         """Keep a text as a file of the session; returns its name for events."""

@@ -34,12 +34,19 @@ BASE = frozenset(
         "syntax",
         "trail",
         "trials",
+        "budgets",
+        "money",
     }
 )
-LEAVES = frozenset({"formats", "data", "llm", "sandbox", "lock", "session", "ledger"})
+LEAVES = frozenset({"formats", "data", "llm", "sandbox", "lock", "session", "ledger", "pricing", "earlier"})
 BUILT_ON_FORMATS = frozenset({"context", "checks", "probes", "blinding"})
 IDEA = frozenset({"prompts", "replies", "briefs", "roles", "taxonomy", "authoring"})
-COMPOSED = frozenset({"reading", "working", "witness", "operations", "gates", "models", "assembly"})
+COMPOSED = frozenset(
+    {
+        "reading", "working", "witness", "metering", "records", "shown", "forecast", "operations", "gates", "models",
+        "assembly",
+    }
+)  # fmt: skip
 BELOW_DOORS = BASE | LEAVES | BUILT_ON_FORMATS | IDEA | COMPOSED
 
 MAY_IMPORT: Mapping[str, frozenset[str]] = {
@@ -48,9 +55,11 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "syntax": frozenset(),
     "trail": frozenset(),
     "spec": frozenset({"errors"}),
-    "config": frozenset({"errors", "text", "keys"}),
+    "config": frozenset({"errors", "text", "keys", "budgets"}),
     "keys": frozenset({"errors"}),
     "providers": frozenset({"errors"}),
+    "budgets": frozenset({"errors"}),
+    "money": frozenset({"errors", "spec", "descriptions", "protocols"}),
     "decisions": frozenset({"errors", "spec"}),
     "descriptions": frozenset(),
     "protocols": frozenset({"errors", "spec", "descriptions"}),
@@ -70,7 +79,11 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "authoring": BASE | {"taxonomy", "briefs", "session", "ledger", "roles", "checks", "probes"},
     "reading": BASE | {"sandbox", "formats"},
     "working": BASE | {"sandbox"},
-    "witness": BASE | {"session"},
+    "witness": BASE | {"session", "earlier"},
+    "shown": BASE | {"context", "blinding", "reading"},
+    "forecast": BASE | {"ledger", "prompts", "roles"},
+    "records": BASE | {"roles"},
+    "metering": BASE | {"ledger", "pricing", "session"},
     "gates": BASE | {"prompts", "data", "checks", "probes", "blinding", "roles", "session", "authoring"},
     "models": BASE | {"llm"},
     "assembly": BELOW_DOORS - {"assembly"},
@@ -110,6 +123,7 @@ VENDORS = {
     "pyarrow": "formats/parquet.py",
     "h5py": "formats/hdf5.py",
     "PIL": "formats/image.py",
+    "genai_prices": "pricing.py",
     "rich": "commands/terminal.py",
     "shtab": "commands/completion.py",
     "matplotlib": "variations/plot.py",

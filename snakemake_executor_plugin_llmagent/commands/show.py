@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import asdict
+from decimal import Decimal
 
 from snakemake_executor_plugin_llmagent import briefs
 from snakemake_executor_plugin_llmagent.commands.rules import Add, facts_of, home_of, next_step, rule_of
 from snakemake_executor_plugin_llmagent.commands.terminal import STYLES, print_line, print_source
 from snakemake_executor_plugin_llmagent.errors import LockMismatch
 from snakemake_executor_plugin_llmagent.lock import Lock
+from snakemake_executor_plugin_llmagent.money import usd_text
 from snakemake_executor_plugin_llmagent.session import OUTPUTS
 from snakemake_executor_plugin_llmagent.spec import State
 from snakemake_executor_plugin_llmagent.text import clean
@@ -61,7 +63,9 @@ def evidence(found: Lock) -> list[str]:
     for role, names in found.models.items():
         lines.append(f"{role}: {names.get('asked')} (reported as {names.get('reported')})")
     tokens = found.usage.get("input_tokens", 0), found.usage.get("output_tokens", 0)
-    lines.append(f"attempts: {found.attempts}, tokens: {tokens[0]} in, {tokens[1]} out, written {found.created}")
+    usd = found.cost.get("usd")
+    cost = f", {usd_text(Decimal(str(usd)))}" if usd is not None else ""
+    lines.append(f"attempts: {found.attempts}, tokens: {tokens[0]} in, {tokens[1]} out{cost}, written {found.created}")
     if found.sandbox:
         landlock = f" (Landlock {found.sandbox['landlock']})" if found.sandbox.get("landlock") else ""
         lines.append(f"sandbox of its trial: {found.sandbox['backend']}{landlock}")

@@ -38,9 +38,9 @@ For a blinded rule it also says whether the job sees its data.
 
 KNOWN = (
     "model", "coder", "supervisor", "supervision", "max_attempts", "approve", "timeout", "checks", "context", "sandbox",
-    "readable", "probes", "blind", "decide", "crosscheck", "slice", "fallback",
+    "readable", "probes", "blind", "decide", "crosscheck", "slice", "fallback", "budget",
 )  # fmt: skip
-PLANNED = ("budget", "skills")
+PLANNED = ("skills",)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,13 @@ from snakemake_executor_plugin_llmagent.config import (
     check_readable,
     remove_keys,
 )
-from snakemake_executor_plugin_llmagent.errors import AgentError, Cancelled, NotApproved, SandboxUnavailable
+from snakemake_executor_plugin_llmagent.errors import (
+    AgentError,
+    BudgetExceeded,
+    Cancelled,
+    NotApproved,
+    SandboxUnavailable,
+)
 from snakemake_executor_plugin_llmagent.host import freezing, versions
 from snakemake_executor_plugin_llmagent.host.asking import ask, can_ask
 from snakemake_executor_plugin_llmagent.host.blinded import Blinds
@@ -34,6 +40,7 @@ from snakemake_executor_plugin_llmagent.host.declared import AgentRule, script_r
 from snakemake_executor_plugin_llmagent.host.delivery import keep_edited, publish_trial, write_log, written
 from snakemake_executor_plugin_llmagent.host.frozen import RUNNABLE, not_frozen, not_runnable, say_if_edited
 from snakemake_executor_plugin_llmagent.host.inside import marked, walls_for
+from snakemake_executor_plugin_llmagent.host.jobs import job_to_try
 from snakemake_executor_plugin_llmagent.host.progress import Progress, Watch
 from snakemake_executor_plugin_llmagent.host.turns import forget_dead_author, one_author
 from snakemake_executor_plugin_llmagent.host.withheld import note_secrets
@@ -233,17 +240,18 @@ class Desk:
     # --- authoring ----------------------------------------------------------------------------------------------
 
     def _write(self, job: Any, agent: AgentRule, status: Status) -> bool:
-        with self._shop(agent, job, status) as shop:
+        tried = job_to_try(job, agent, self._assembly.begun)
+        with self._shop(agent, tried, status) as shop:
             with self._giving_up(agent):
-                task = self._blinds.seen(agent, JobTask(job, agent.script), shop.stages)
+                task = self._blinds.seen(agent, JobTask(tried, agent.script), shop.stages)
                 attempt = author(shop, agent.spec, task, start=freezing.start_from(status, agent.spec))
-                self._freeze(job, agent, task, shop, attempt, status)
-            return self._deliver(job, agent, attempt)
+                self._freeze(tried, agent, task, shop, attempt, status)
+            return self._deliver(job, agent, attempt if tried is job else None)
 
     @contextmanager
     def _shop(self, agent: AgentRule, job: Any, status: Status) -> Iterator[Workshop]:
         """A workshop with a session; its stages are gone afterwards, whatever happened."""
-        with self._progress.authoring(agent.name, agent.spec.text) as watch:
+        with self._progress.authoring(agent.name, agent.spec.text, partial(self._spent, agent.name)) as watch:
             with self._giving_up(agent):
                 shop = self._open_shop(agent, job, watch)
                 if self._asks and freezing.needs_person(self._options(agent), status):
@@ -252,6 +260,10 @@ class Desk:
                 yield shop
             finally:
                 shop.discard(shop.stages)
+
+    def _spent(self, rule: str) -> str:
+        meter = self._assembly.meters.get(rule)
+        return "" if meter is None else meter.snapshot().text
 
     def _ask(self, agent: AgentRule, status: Status, attempt: Attempt) -> Attempt:
         """An accepted attempt with the word of the person at the terminal."""
@@ -274,7 +286,10 @@ class Desk:
         except Cancelled:
             raise
         except AgentError as error:
-            self._given_up[agent.script] = str(error)
+            text = str(error)
+            if isinstance(error, BudgetExceeded):  # said in full once, for the job that had the script written
+                text = f"{text.partition(chr(10))[0]} It was said in full above."
+            self._given_up[agent.script] = text
             raise
         except OSError as error:
             place = f" ({error.filename})" if error.filename else ""
@@ -308,11 +323,14 @@ class Desk:
             look = freezing.keep_outputs(job, attempt, shop.session.directory / OUTPUTS)
             self._given_up[agent.script] = f"{not_runnable(agent, self._status(agent))}\n{look}"
 
-    def _deliver(self, job: Any, agent: AgentRule, attempt: Attempt) -> bool:
-        """Move the trial's outputs into place; False if the job has to run once more in the ordinary way."""
+    def _deliver(self, job: Any, agent: AgentRule, attempt: Attempt | None) -> bool:
+        """Move the trial's outputs into place; False if the job has to run once more in the ordinary way.
+
+        There is no attempt if it was made on another job.
+        """
         self._raise_if_given_up(agent)
         self._adopt(job, agent)
-        if job.benchmark is not None or agent.spec.blind is not None:
+        if attempt is None or job.benchmark is not None or agent.spec.blind is not None:
             return False  # a benchmark measures the script as it will always run; what came from twins is no output
         put = partial(publish_trial, job, attempt)
         self._workflow.scheduler._executor.store(job, put)

@@ -104,3 +104,17 @@ def bench_of(agent: AgentRule, cancelled: threading.Event, tell: Callable[[str],
         os.environ.update(kept)
         assembly.warden.end_scripts()
         assembly.close()
+
+
+def job_to_try(job: Any, agent: AgentRule, begun: Callable[[str], Mapping[str, str] | None]) -> Any:
+    """The job that an unfinished session was about, rather than another: what was answered there serves again.
+
+    Args:
+        job: the one that is to be run.
+        agent: its rule.
+        begun: name of a rule → wildcards of the job of its unfinished session, None if there is none.
+    """
+    wildcards = begun(agent.name) if agent.spec.wildcards else None
+    others = [] if wildcards is None else [each for each in list(job.dag.jobs) if each.rule is job.rule]
+    other = next((each for each in others if dict(each.wildcards_dict) == wildcards), job)
+    return other if JobTask(other, agent.script).inputs_exist() else job

@@ -15,6 +15,8 @@ from typing import Any, Optional
 
 from snakemake_interface_executor_plugins.settings import ExecutorSettingsBase
 
+from snakemake_executor_plugin_llmagent.budgets import parse_budget
+
 # Here and not where it is needed: loading this notes what the person's environment says, before any Snakefile is read.
 from snakemake_executor_plugin_llmagent.config import SANDBOXES, Options, persons_choices, validate_options
 from snakemake_executor_plugin_llmagent.errors import ConfigError
@@ -151,10 +153,33 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]
             "metavar": "N",
         },
     )
+    budget: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "Limit on what models may cost in this run, over all rules: such as '2 USD', '200k tokens' or "
+            "'2 USD and 1M tokens'. A rule has its own with `budget=`.",
+            "metavar": "AMOUNT",
+        },
+    )
+    monthly_budget: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "The same for a calendar month (UTC), over all your projects. Good in a profile.",
+            "metavar": "AMOUNT",
+        },
+    )
+    prices: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "YAML file of what models cost in USD per million tokens, before the prices that come with the "
+            "plugin: `date: 2026-11-01` and `models: {openai:NAME: {input: 1.25, output: 10, cached_input: 0.125}}`.",
+            "metavar": "FILE",
+        },
+    )
 
     def __post_init__(self) -> None:
         """Check the settings, and make paths absolute before `--directory` changes what they are relative to."""
-        for name in ("record", "key_file", "providers"):
+        for name in ("record", "key_file", "providers", "prices"):
             value = getattr(self, name)
             if value:
                 setattr(self, name, _absolute(value))
@@ -165,7 +190,7 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]
             self.fallback = [_from_here(name) for name in fallback]
         chosen = (
             "model", "coder", "supervisor", "crosscheck", "supervision", "max_attempts", "approve", "timeout",
-            "sandbox", "slice", "context_tokens",
+            "sandbox", "slice", "context_tokens", "budget", "monthly_budget",
         )  # fmt: skip
         if self.readable or self.fallback or any(getattr(self, name) is not None for name in (*chosen, "providers")):
             self._validate()
@@ -177,6 +202,9 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]
         try:
             if self.context_tokens is not None and self.context_tokens < 1:
                 raise ConfigError(f"`context_tokens` has to be at least 1, not {self.context_tokens}.")
+            for name in ("budget", "monthly_budget"):
+                if getattr(self, name) is not None:
+                    setattr(self, name, str(parse_budget(name, getattr(self, name))))
             if self.providers:
                 from snakemake_executor_plugin_llmagent.providers import read_providers
 

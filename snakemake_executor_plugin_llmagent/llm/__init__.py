@@ -7,6 +7,7 @@ members as a model, `name` and `complete`, so that wrappers can be stacked: `Abo
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from snakemake_executor_plugin_llmagent.llm.service import CallSettings
 from snakemake_executor_plugin_llmagent.protocols import Model
 from snakemake_executor_plugin_llmagent.providers import PROJECT_FILE, Provider, Providers, Warn, ignore
 
-__all__ = ["FORMS", "CallSettings", "open_model", "split_name"]
+__all__ = ["FORMS", "CallSettings", "default_address", "open_model", "split_name"]
 
 FORMS = ("openai:NAME", "anthropic:NAME", "replay:DIR")
 """How a model may be named."""
@@ -26,6 +27,11 @@ NOBODYS: Providers = {}
 REPLY_PART = 4
 """A reply may be as long as this part of all that a model reads and writes at once; models that think need much."""
 
+_ADDRESSES = {
+    "openai": ("OPENAI_BASE_URL", "https://api.openai.com/v1"),
+    "anthropic": ("ANTHROPIC_BASE_URL", "https://api.anthropic.com"),
+}
+"""Provider → the variable that leads elsewhere, and where its SDK asks without."""
 _PROVIDERS = tuple(form.partition(":")[0] for form in FORMS)
 
 
@@ -47,6 +53,12 @@ def split_name(name: str, providers: Providers = NOBODYS) -> tuple[str, str]:
         f"{name!r} does not name a model. Did you mean {_nearest(name, providers)!r}? A model is {FORMS[0]}, "
         f"{FORMS[1]} (NAME as the provider writes it) or {FORMS[2]} (a directory of recordings).{yours}"
     )
+
+
+def default_address(provider: str, environment: Mapping[str, str]) -> str:
+    """Where a provider's SDK asks its models; empty for recordings."""
+    variable, usual = _ADDRESSES.get(provider, ("", ""))
+    return environment.get(variable, "").strip() or usual
 
 
 def open_model(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from snakemake_executor_plugin_llmagent.config import Keys
+from snakemake_executor_plugin_llmagent.llm.sending import watched_client
 from snakemake_executor_plugin_llmagent.llm.service import (
     CONNECT_SECONDS,
     CallSettings,
@@ -67,11 +68,13 @@ class AnthropicModel:
             base_url=provider.base_url or None,
             timeout=anthropic.Timeout(settings.timeout_seconds, connect=min(CONNECT_SECONDS, settings.timeout_seconds)),
             max_retries=settings.max_retries,
+            http_client=watched_client(anthropic.DefaultHttpxClient),
         )
         if provider.base_url:
             # What the environment says of Anthropic is nothing for others; secrets may be among it.
             self._client._custom_headers = dict(provider.headers)
         url, source = self._client.base_url, address_of(provider, _URL)
+        self.url = str(url)
         check_address(url.scheme, url.host, source)
         warn_if_exposed(str(url), source, variable, warn)
         self._service = Service(
@@ -225,10 +228,11 @@ def _content(message: Message, pictures: bool) -> str | list[dict[str, Any]]:
 
 def _usage(usage: Any) -> Usage:
     # Anthropic counts what it read from and wrote to its cache apart; here the input is all of it, as with OpenAI.
-    cached = count(usage, "cache_read_input_tokens")
+    cached, kept = count(usage, "cache_read_input_tokens"), count(usage, "cache_creation_input_tokens")
     return Usage(
-        input_tokens=count(usage, "input_tokens") + cached + count(usage, "cache_creation_input_tokens"),
+        input_tokens=count(usage, "input_tokens") + cached + kept,
         output_tokens=count(usage, "output_tokens"),
         cached_input_tokens=cached,
         reasoning_tokens=count(usage, "output_tokens_details", "thinking_tokens"),
+        cache_write_tokens=kept,
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 from snakemake_executor_plugin_llmagent.config import Keys
 from snakemake_executor_plugin_llmagent.llm.chunks import BrokenOff, collect
+from snakemake_executor_plugin_llmagent.llm.sending import watched_client
 from snakemake_executor_plugin_llmagent.llm.service import (
     CONNECT_SECONDS,
     CallSettings,
@@ -68,12 +69,14 @@ class OpenAIModel:
             base_url=provider.base_url or None,
             timeout=openai.Timeout(settings.timeout_seconds, connect=min(CONNECT_SECONDS, settings.timeout_seconds)),
             max_retries=settings.max_retries,
+            http_client=watched_client(openai.DefaultHttpxClient),
         )
         if provider.base_url:
             # What the environment says of OpenAI is nothing for others; secrets may be among it.
             self._client.organization = self._client.project = self._client.admin_api_key = None
             self._client._custom_headers = dict(provider.headers)
         url, source = self._client.base_url, address_of(provider, _URL)
+        self.url = str(url)
         check_address(url.scheme, url.host, source)
         needs_key = bool(provider.base_url and provider.key_variable) or f".{url.host}".endswith(f".{_OWN_HOST}")
         if found is None and needs_key:

@@ -231,7 +231,7 @@ def test_the_cascade(rule: Options, run: Options, default: Options) -> None:
 
 def test_defaults_are_complete_but_for_models_and_what_the_environment_says() -> None:
     missing = {name for name, value in vars(DEFAULTS).items() if value is None}
-    assert missing == {"model", "coder", "supervisor", "sandbox", "slice", "tolerance"}
+    assert missing == {"model", "coder", "supervisor", "sandbox", "slice", "tolerance", "budget"}
     assert validate_options(DEFAULTS, HERE) == DEFAULTS
 
 
@@ -508,8 +508,28 @@ def test_settings_become_options(places: Path, monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
-    [({"readable": ["/"]}, "must not hold /"), ({"readable": [3]}, "3 is none"), ({"sandbox": "x"}, "one of auto")],
+    [
+        ({"readable": ["/"]}, "must not hold /"),
+        ({"readable": [3]}, "3 is none"),
+        ({"sandbox": "x"}, "one of auto"),
+        ({"budget": "2"}, "`budget` has to say of what: 2 may be dollars or tokens"),
+        ({"monthly_budget": "2 EUR"}, "`monthly_budget` is counted in USD or tokens, not in 'EUR'"),
+    ],
 )
 def test_wrong_settings_through_the_interface_of_snakemake(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(WorkflowError, match=message):
         ExecutorSettings(**settings)
+
+
+def test_budgets_of_a_run_are_no_options_of_rules(places: Path) -> None:
+    given = ExecutorSettings(budget="2 usd", monthly_budget="200000 tokens", prices="prices.yaml")
+    assert (given.budget, given.monthly_budget) == ("2 USD", "200k tokens")
+    assert given.prices == str(Path.cwd() / "prices.yaml")
+    assert run_options(given).budget is None
+
+
+def test_the_budget_of_a_rule() -> None:
+    chosen: Any = ["2 USD", "1.5M tokens"]
+    rule = validate_options(Options(budget=chosen), Path("/"))
+    assert rule.budget == "2 USD and 1.5M tokens"
+    assert rule.over(Options(budget="9 USD")).budget == rule.budget

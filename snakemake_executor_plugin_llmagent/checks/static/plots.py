@@ -39,8 +39,8 @@ _LIBRARIES = frozenset(
 _ON_AXES = frozenset(
     {"plot", "hist", "hist2d", "errorbar", "step", "stairs", "scatter", "bar", "fill_between", "semilogy", "loglog"}
 )
-_ANY_TEXT = frozenset({"text", "figtext", "annotate", "set_label_text"})
-"""What may write a label anywhere."""
+_ANY_TEXT = frozenset({"figtext", "set_label_text"})
+"""What may label any axis, as the texts of a figure (`fig.text`) do; a text of an axes is something else."""
 _WORDS = {"x": ("xlabel", "set_xlabel", "supxlabel"), "y": ("ylabel", "set_ylabel", "supylabel")}
 
 
@@ -69,6 +69,7 @@ def _has_label(candidate: Candidate, axis: str) -> bool:
     words = _WORDS[axis]
     return (
         any(script.attributes[word] for word in (*words, *_ANY_TEXT) if not _emptied(candidate, word))
+        or any(ast.unparse(node.value).startswith("fig") for node in script.attributes["text"])
         or any(one.arg in words for one in script.all(ast.keyword))
         or any(text.value in words for text in script.texts)
     )
