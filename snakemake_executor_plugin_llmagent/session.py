@@ -27,8 +27,8 @@ OUTPUTS = "outputs"
 """Raised when a reader of the old version would misread the new one; a new kind of event is no reason."""
 KINDS = frozenset(
     {
-        "begin", "repair", "call", "reply", "attempt", "crosscheck try", "crosscheck", "arbitration", "fallback", "budget",
-        "exhausted", "frozen",
+        "begin", "repair", "call", "reply", "attempt", "crosscheck try", "crosscheck", "arbitration", "fallback",
+        "budget", "exhausted", "frozen",
     }
 )  # fmt: skip
 EVENTS = "events.jsonl"

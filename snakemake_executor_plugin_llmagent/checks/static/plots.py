@@ -69,10 +69,17 @@ def _has_label(candidate: Candidate, axis: str) -> bool:
     words = _WORDS[axis]
     return (
         any(script.attributes[word] for word in (*words, *_ANY_TEXT) if not _emptied(candidate, word))
-        or any(ast.unparse(node.value).startswith("fig") for node in script.attributes["text"])
+        or any(
+            isinstance(call.func, ast.Attribute) and call.func.attr == "text" and _is_figure(call.func.value)
+            for call in script.calls
+        )
         or any(one.arg in words for one in script.all(ast.keyword))
         or any(text.value in words for text in script.texts)
     )
+
+
+def _is_figure(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id.startswith("fig")
 
 
 def _emptied(candidate: Candidate, word: str) -> bool:
