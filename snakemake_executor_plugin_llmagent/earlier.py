@@ -21,6 +21,8 @@ from snakemake_executor_plugin_llmagent.spec import digest_text
 
 FINISHED = frozenset({"frozen", "exhausted"})
 """Events after which a session answers nothing any more."""
+UNSTORED = "unstored"
+"""The event that takes back `frozen`: the script could not be written."""
 MOST_SESSIONS = 50
 """How many unfinished sessions are looked into."""
 
@@ -90,7 +92,8 @@ def _unfinished(folder: Path) -> Iterator[_Session]:
     directories = sorted((path for path in folder.iterdir() if path.is_dir()), key=_age) if folder.is_dir() else []
     for directory in directories[: -MOST_SESSIONS - 1 : -1]:
         events = list(_events(directory / "events.jsonl"))
-        if not FINISHED.isdisjoint(event.get("event") for event in events):
+        kinds = {event.get("event") for event in events}
+        if not FINISHED.isdisjoint(kinds) and UNSTORED not in kinds:
             return
         yield _Session(directory, events)
 

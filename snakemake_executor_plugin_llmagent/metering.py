@@ -108,8 +108,9 @@ class Metering:
         limits = [limit for limit in (budget, self.charging.budget, self.charging.monthly) if limit is not None]
         unknown = [name for name, price in prices.items() if price is None]
         if unknown and limits and all(limit.tokens is None for limit in limits):
+            verb = "has" if len(unknown) == 1 else "have"
             raise ConfigError(
-                f"Agent rule {rule} is limited to {limits[0]}, but {' and '.join(unknown)} has no known price, so "
+                f"Agent rule {rule} is limited to {limits[0]}, but {' and '.join(unknown)} {verb} no known price, so "
                 "dollars cannot be counted. Give its price in a file (--llmagent-prices prices.yaml), or limit tokens: "
                 'budget="200k tokens" in the rule, or --llmagent-budget "200k tokens".'
             )

@@ -71,6 +71,12 @@ def test_finished_sessions_and_those_before_serve_no_more(tmp_path: Path, ended:
     assert Earlier(tmp_path, "fit").left == 1
 
 
+def test_a_script_that_could_not_be_stored_is_not_finished(tmp_path: Path) -> None:
+    witness = ask(tmp_path, Scripted("a"), ONE, ended="frozen")
+    witness._session.event("unstored")
+    assert Earlier(tmp_path, "fit").left == 1
+
+
 @pytest.mark.parametrize(
     "other",
     [
