@@ -13,7 +13,7 @@ MOST_POINTS = 40
 LONGEST_RESULT = 300
 """How much of one result is shown [characters]."""
 _QUOTED = re.compile(r"`([^`\n]{1,80})`")
-_NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?:\s?(?:GeV|MeV|TeV|%|per cent|/fb|fb|pb)\b)?")
+_NUMBER = re.compile(r"(?<![\w.^])(?<!\^[-+])[-+]?\d+(?:\.\d+)?(?:\s?(?:GeV|MeV|TeV|%|per cent|/fb|fb|pb)\b)?")
 
 
 def checklist(spec: Spec) -> str:

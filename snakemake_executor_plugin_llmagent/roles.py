@@ -152,10 +152,18 @@ def _decisions(found: Sequence[Block], before: Block) -> tuple[tuple[Mapping[str
     return read_decisions(listings[-1].text) if listings else ((), None)
 
 
+_SEVERITIES = {
+    Severity.ERROR: "What has to be mended:",
+    Severity.WARNING: "What was noticed besides; leave it as it is where the rule asks for it:",
+}
+
+
 def feedback(attempt: Attempt) -> str:
     """What a coder is told about an attempt that was not accepted."""
     parts = ["The script above was not accepted." if attempt.draft.source is not None else "Your last reply failed."]
-    parts += [f"- {finding.check}: {finding.message}" for finding in attempt.findings]
+    for severity, title in _SEVERITIES.items():
+        found = [finding for finding in attempt.findings if finding.severity is severity]
+        parts += [title, *(f"- {finding.check}: {finding.message}" for finding in found)] if found else []
     if attempt.review is not None and not attempt.review.approved:
         parts.append(f"\nThe reviewer asks for changes:\n\n{attempt.review.comments}")
     if attempt.execution is not None and attempt.execution.log.strip():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from snakemake_executor_plugin_llmagent.checks.files import label
@@ -18,6 +19,7 @@ from snakemake_executor_plugin_llmagent.protocols import (
 from snakemake_executor_plugin_llmagent.spec import Kind
 from snakemake_executor_plugin_llmagent.text import one_line
 
+_NAN = re.compile(r"\bnans?\b", re.IGNORECASE)
 MANY = 20
 """From so many values on, a table in which nothing varies is not a result [values]."""
 
@@ -36,10 +38,10 @@ class ContentCheck:
         for item in trial.job.outputs:
             place = trial.layout.inside(item)
             if item.kind is not Kind.DIRECTORY and place.is_file() and place.stat().st_size:
-                yield from _look(item, self._describe(place))
+                yield from _look(item, self._describe(place), trial.spec.text)
 
 
-def _look(item: Item, description: FileDescription) -> Iterable[Finding]:
+def _look(item: Item, description: FileDescription, text: str) -> Iterable[Finding]:
     name = label(item, "snakemake.output")
     if description.opened is False:
         problem = description.problem or "it does not open"
@@ -49,11 +51,11 @@ def _look(item: Item, description: FileDescription) -> Iterable[Finding]:
         )
         return
     for table in description.tables:
-        yield from _numbers(name, table, description.format)
+        yield from _numbers(name, table, description.format, text)
     yield from _nothing_varies(name, description)
 
 
-def _numbers(name: str, table: Table, file_format: str) -> Iterable[Finding]:
+def _numbers(name: str, table: Table, file_format: str, text: str) -> Iterable[Finding]:
     where = f" in `{one_line(table.name)}`" if table.name else ""
     for column in table.columns:
         values = f"values of `{one_line(column.name)}`{where} of {name}"
@@ -62,7 +64,7 @@ def _numbers(name: str, table: Table, file_format: str) -> Iterable[Finding]:
                 check="output.all_nan",
                 message=f"All {column.n_values} {values} are NaN or infinite.",
             )
-        elif column.n_nonfinite:
+        elif column.n_nonfinite and not _NAN.search(text):
             yield Finding(
                 check="output.some_nan",
                 severity=Severity.WARNING,

@@ -65,6 +65,13 @@ def test_the_reviewers_wishes_are_shown() -> None:
     assert "The reviewer asks for changes:\n\nuse the weights" in said
 
 
+def test_what_stops_a_script_is_told_apart() -> None:
+    warning = Finding(check="output.some_nan", message="3 of 10 are NaN", severity=Severity.WARNING)
+    said = asked(failed(findings=(warning, Finding(check="fit.errors", message="too small")))).messages[-1].content
+    assert "What has to be mended:\n- fit.errors: too small\nWhat was noticed besides" in said
+    assert said.index("fit.errors") < said.index("output.some_nan")
+
+
 def test_an_approval_is_not_shown_as_a_wish() -> None:
     said = asked(failed(review=Review(approved=True, comments="lovely"))).messages[-1].content
     assert "lovely" not in said

@@ -11,11 +11,14 @@ import numpy as np
 
 from snakemake_executor_plugin_llmagent.checks.case import Case, Found
 from snakemake_executor_plugin_llmagent.checks.contents.results import Place, number, numbers, places
+from snakemake_executor_plugin_llmagent.checks.contents.sentence import mentions
 from snakemake_executor_plugin_llmagent.checks.contents.significances import PAIRS, close
 from snakemake_executor_plugin_llmagent.checks.contents.tails import p_of, poisson_above, z_of
 from snakemake_executor_plugin_llmagent.checks.contracts.needs import needs
 
 BANDS = ("-2", "-1", "0", "1", "2")
+_FORMULA = r"\bln\b|\blog\b|\bsqrt\b|√"
+"""What the sentence says of Z if it gives a formula."""
 BEYOND = 1.5
 """So many half-widths of the band may the observed limit lie outside of it."""
 
@@ -33,7 +36,11 @@ def significance(case: Case, tolerance: float = 0.1) -> Iterator[Found]:
         )
     checked = False
     for place in found:
-        for problem in (*_p_values(place, tolerance), *_counting(place, tolerance), *_likelihood(place, tolerance)):
+        for problem in (
+            *_p_values(place, tolerance),
+            *_counting(place, tolerance, case.text),
+            *_likelihood(place, tolerance),
+        ):
             checked = True
             if problem:
                 yield Found(check="contract.significance", message=f"{place.label()}: {problem}.")
@@ -60,17 +67,21 @@ def _p_values(place: Place, tolerance: float) -> Iterator[str]:
             yield f"`{p_key}` is {p:.4g}{tail}, but `{z_key}` = {z:.4g} has {p_of(z):.4g} in the right tail"
 
 
-def _counting(place: Place, tolerance: float) -> Iterator[str]:
+def _counting(place: Place, tolerance: float, text: str) -> Iterator[str]:
+    """Z of a counting experiment; the error of its background counts, but for a formula without one."""
     n, b, s = (number(place.found.get(key)) for key in ("observed", "background", "signal"))
     error = number(place.found.get("background_error")) or 0.0
     z_obs, z_exp = number(place.found.get("z_obs", place.found.get("significance"))), number(place.found.get("z_exp"))
     if b is None or b <= 0:
         return
+    # A script may report the error of a background and still use the formula of the sentence, which knows of none.
+    errors = tuple(dict.fromkeys((error, 0.0))) if mentions(text, _FORMULA) else (error,)
     if n is not None and z_obs is not None:
-        ways = [counting(n, b, error), counting(n, b, error, exact=True)]
+        ways = [counting(n, b, each, exact=exact) for each in errors for exact in (False, True)]
         yield _unlike(z_obs, ways, "z_obs", f"{n:g} observed and {b:.6g} ± {error:.3g} expected events", tolerance)
     if s is not None and z_exp is not None and s >= 0:
-        ways = [counting(s + b, b, error), counting(round(s + b), b, error, exact=True)]
+        ways = [counting(s + b, b, each) for each in errors]
+        ways += [counting(round(s + b), b, each, exact=True) for each in errors]
         yield _unlike(z_exp, ways, "z_exp", f"{s:.6g} signal on {b:.6g} ± {error:.3g} background events", tolerance)
 
 

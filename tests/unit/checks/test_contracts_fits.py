@@ -175,6 +175,13 @@ def test_significance(tmp_path: Path, document: Any, expected: str | None) -> No
     assert told == [] if expected is None else expected in told[0]
 
 
+def test_a_formula_of_the_sentence_without_an_error(tmp_path: Path) -> None:
+    document = {"z_obs": 2.87, "observed": 130, "background": 100.0, "background_error": 15}
+    formula = "z_obs is sqrt(2 (n ln(n / b) - n + b))"
+    assert problems(significance, tmp_path, document, text=formula) == []
+    assert "± 15 expected" in problems(significance, tmp_path, {**document, "z_obs": 4.5}, text=formula)[0]
+
+
 def test_significance_needs_something(tmp_path: Path) -> None:
     with pytest.raises(Needs, match="a significance: `z_obs`"):
         problems(significance, tmp_path, {"z": 3})
