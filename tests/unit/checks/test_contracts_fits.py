@@ -15,9 +15,9 @@ from tests.unit.checks.test_contents_documents import BAD, COVARIANCE, a_fit, ch
 from tests.unit.checks.test_contents_files import a_case
 
 
-def problems(contract: Any, folder: Path, document: Any, **arguments: Any) -> list[str]:
+def problems(contract: Any, folder: Path, document: Any, text: str = "", **arguments: Any) -> list[str]:
     """What a contract says of a document."""
-    return [one.message for one in contract(a_case(folder, None, {"out.json": document}), **arguments)]
+    return [one.message for one in contract(a_case(folder, None, {"out.json": document}, text=text), **arguments)]
 
 
 # --- fit_valid --------------------------------------------------------------------------------------------------------
