@@ -67,7 +67,7 @@ def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
 
 
 def test_chi2_lies_in_its_band(tmp_path: Path) -> None:
-    def told(chi2: float, ndf: float, **arguments: float) -> list[str]:
+    def told(chi2: float, ndf: float, **arguments: Any) -> list[str]:
         return problems(chi2_band, tmp_path, {"gof": {"chi2": chi2, "ndf": ndf}}, **arguments)
 
     assert told(50, 51) == []
@@ -114,8 +114,8 @@ def test_pulls_need_something(tmp_path: Path) -> None:
 
 
 def test_closure(tmp_path: Path) -> None:
-    def told(document: Any, parameter: str = "n_signal", **arguments: float) -> list[str]:
-        return problems(closure, tmp_path, document, parameter=parameter, **{"truth": 450, **arguments})
+    def told(document: Any, parameter: str = "n_signal", **arguments: Any) -> list[str]:
+        return problems(closure, tmp_path, document, **{"parameter": parameter, "truth": 450, **arguments})
 
     assert told(a_fit()) == []
     assert "3.33 errors away from the 400" in told(a_fit(), truth=400)[0]
