@@ -195,23 +195,22 @@ class _Reader:
             self._times.append(time)
             self._since = time if self._since is None else self._since
         if not isinstance(event.get("version"), int) or event["version"] > EVENT_VERSION:
-            self._unknown.add(f"version {event.get('version')!r}")
+            self._unknown.add(str(event.get("version")))
         kind = _text(event.get("event"))
         known = {
             "begin": self._take_begin, "call": self._take_call, "reply": self._take_reply,
             "attempt": self._take_attempt, "crosscheck try": self._take_second, "crosscheck": self._take_comparison,
             "arbitration": self._take_arbitration, "repair": self._take_repair, "frozen": self._take_frozen,
         }  # fmt: skip
-        if kind in known:
+        if kind in known:  # of what else happened the page has nothing to tell
             known[kind](event, time)
-        else:
-            self._unknown.add(f"events {kind!r}")
 
     def story(self) -> Story:
         """The story as far as it got."""
         problems = list(self._problems)
         if self._unknown:
-            problems.append(f"this version does not know everything in it: {', '.join(sorted(self._unknown))}")
+            versions = ", ".join(sorted(self._unknown))
+            problems.append(f"it is of another version ({versions}), of which this one may not know everything")
         wildcards = _mapping(self._begin.get("wildcards"))
         return Story(
             name=self._folder.name, rule=_text(self._begin.get("rule")), sentence=_text(self._begin.get("spec")),

@@ -107,7 +107,7 @@ def test_what_later_versions_write_is_named(session: Session) -> None:
     session.event("telepathy", text="?")
     later = json.dumps({"version": 2, "time": "2026-11-27T03:30:09+00:00", "event": "begin", "rule": "fit"})
     story = rewrite(session, "\n".join([*lines(session), later]))
-    assert story.problems == ("this version does not know everything in it: events 'telepathy', version 2",)
+    assert story.problems == ("it is of another version (2), of which this one may not know everything",)
     assert len(story.attempts) == 2
 
 
