@@ -11,24 +11,20 @@ from functools import partial
 from pathlib import Path
 
 from snakemake_executor_plugin_llmagent.authoring import Supervision, Workshop
-from snakemake_executor_plugin_llmagent.blinding.twins import TwinTask
 from snakemake_executor_plugin_llmagent.blinding.words import hidden
+from snakemake_executor_plugin_llmagent.budgets import Budget, parse_budget
 from snakemake_executor_plugin_llmagent.config import (
-    KEY_VARIABLES,
-    NOBODY,
     Keys,
     Options,
     check_readable,
     chosen_sandbox,
+    without_keys,
 )
 from snakemake_executor_plugin_llmagent.context import (
-    build_context,
-    importable_packages,
     python_version,
-    render_description,
-    representatives,
 )
 from snakemake_executor_plugin_llmagent.decisions import recorded
+from snakemake_executor_plugin_llmagent.earlier import Earlier
 from snakemake_executor_plugin_llmagent.errors import ConfigError, NotApproved
 from snakemake_executor_plugin_llmagent.gates import Bench
 from snakemake_executor_plugin_llmagent.gates.contents import contents_gate
@@ -36,14 +32,21 @@ from snakemake_executor_plugin_llmagent.gates.crosscheck import ROLE as SECOND
 from snakemake_executor_plugin_llmagent.gates.crosscheck import crosschecked
 from snakemake_executor_plugin_llmagent.gates.probes import probes_gate
 from snakemake_executor_plugin_llmagent.gates.slices import Slicer
-from snakemake_executor_plugin_llmagent.llm import CallSettings, open_model
-from snakemake_executor_plugin_llmagent.llm.abortable import Abortable
-from snakemake_executor_plugin_llmagent.llm.forbidden import Forbidden
-from snakemake_executor_plugin_llmagent.llm.recording import Recording
-from snakemake_executor_plugin_llmagent.llm.redacted import Redacted
 from snakemake_executor_plugin_llmagent.lock import Approval, Lock, digest_script, run_record, sandbox_record
-from snakemake_executor_plugin_llmagent.protocols import Ending, Model, Picture, Severity, Task, Trial
+from snakemake_executor_plugin_llmagent.metering import Charging, Meter, Metering
+from snakemake_executor_plugin_llmagent.models import Access, Models, cast_of
+from snakemake_executor_plugin_llmagent.money import Price
+from snakemake_executor_plugin_llmagent.progress import Ear, Tell
+from snakemake_executor_plugin_llmagent.protocols import Ending, Model, Task
+from snakemake_executor_plugin_llmagent.providers import Providers, Warn, ignore
 from snakemake_executor_plugin_llmagent.reading import ConfinedReader
+from snakemake_executor_plugin_llmagent.records import (
+    cost_record,
+    packages_of,
+    relative,
+    results_record,
+    review_record,
+)
 from snakemake_executor_plugin_llmagent.roles import Attempt, Coder, Supervisor
 from snakemake_executor_plugin_llmagent.sandbox import layout
 from snakemake_executor_plugin_llmagent.sandbox.confined import ConfinedSandbox, Ground, run_unconfined
@@ -51,25 +54,15 @@ from snakemake_executor_plugin_llmagent.sandbox.stages import Stages
 from snakemake_executor_plugin_llmagent.sandbox.walls import Walls, choose
 from snakemake_executor_plugin_llmagent.sandbox.warden import Warden
 from snakemake_executor_plugin_llmagent.session import Session, utc_now
+from snakemake_executor_plugin_llmagent.shown import describe_job, pictures, show_outputs
 from snakemake_executor_plugin_llmagent.spec import Spec
-from snakemake_executor_plugin_llmagent.syntax import parse
-from snakemake_executor_plugin_llmagent.text import one_line, shorten
+from snakemake_executor_plugin_llmagent.text import one_line
 from snakemake_executor_plugin_llmagent.trials import First, Gate, Worker
 from snakemake_executor_plugin_llmagent.witness import Witness
 from snakemake_executor_plugin_llmagent.working import ConfinedWorker
 
 CONTEXT_TOKENS = 48_000
 """How long the description of a rule and its inputs may be [tokens], where nobody chose."""
-FURTHER_PLACES = """\
-## Further places
-
-The script may read these files and folders too, besides its inputs. Modules and packages among them can be imported by
-their names."""
-PICTURES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
-MOST_PICTURES, MOST_PICTURE_BYTES = 6, 4 << 20
-"""How many images a reviewer is shown, and how large one may be [bytes]."""
-OUTPUT_VIEW_CHARACTERS = 20_000
-"""How much of its outputs a reviewer is shown [characters]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,11 +71,14 @@ class Settings:
 
     Attributes:
         options: choices of the run; rules may choose otherwise.
+        charging: choices about money.
         record: where exchanges with models are stored, if anywhere.
         read_keys: reads the providers' keys when a model is first opened.
         context_tokens: limit on the context [tokens], None for the default.
         locked: whether no model may be called at all.
-        images: whether supervisors read images.
+        images: whether supervisors read images of whose provider nobody said.
+        providers: those that the person has named.
+        warn: tells the person what they should know.
         workdir: the working directory.
         environment: the environment of this process, of which an allow list reaches scripts.
         cancelled: set when everything has to end.
@@ -94,6 +90,9 @@ class Settings:
     context_tokens: int | None
     locked: bool
     images: bool = False
+    providers: Providers = field(default_factory=dict)
+    warn: Warn = ignore
+    charging: Charging = field(default_factory=Charging)
     workdir: Path
     environment: Mapping[str, str] = field(repr=False)
     cancelled: threading.Event
@@ -102,6 +101,11 @@ class Settings:
     def home(self) -> Path:
         """Where the plugin keeps what is never committed."""
         return self.workdir / ".snakemake" / "llmagent"
+
+    @property
+    def sessions(self) -> Path:
+        """Where sessions lie, a folder for each rule."""
+        return self.home / "sessions"
 
 
 class Assembly:
@@ -112,24 +116,28 @@ class Assembly:
         self.settings = settings
         self.warden = Warden()
         self.stages = Stages(settings.home / "stages")
-        self._keys: Keys | None = None
-        self._opening = threading.Lock()
-        self._models: dict[str, Model] = {}
+        self.models = Models(
+            Access(
+                read_keys=settings.read_keys, providers=settings.providers, record=settings.record,
+                locked=settings.locked, cancelled=settings.cancelled, warn=settings.warn,
+                environment=settings.environment, price=self._price,
+            )
+        )  # fmt: skip
+        self._finding = threading.Lock()
+        self.meters: dict[str, Meter] = {}
+        """Rule → who pays for its calls, for whoever shows what was spent."""
+        self._metering: Metering | None = None
+        self._counting = threading.Lock()
         self._walls: dict[str, Walls] = {}
 
     @property
     def keys(self) -> Keys:
         """The providers' keys."""
-        if self._keys is None:
-            self._keys = self.settings.read_keys()
-        return self._keys
+        return self.models.keys
 
     def close(self) -> None:
         """Close the models' connections, and leave neither stages nor the warden behind."""
-        for model in self._models.values():
-            close = getattr(model, "close", None)
-            if close is not None:
-                close()
+        self.models.close()
         self.stages.close()
         self.warden.close()
 
@@ -137,7 +145,7 @@ class Assembly:
 
     def can_author(self, options: Options) -> bool:
         """Whether a model is chosen that could write."""
-        return (options.coder or options.model) is not None
+        return bool(cast_of(options).coder)
 
     def check(self, spec: Spec, options: Options) -> None:
         """Find out, before any job runs, whether a rule's script could be written.
@@ -148,69 +156,107 @@ class Assembly:
         """
         if not self.can_author(options):
             raise NotApproved(
-                f"Agent rule {spec.rule} has no approved script, and no model is chosen to write one. "
-                "Choose one with --llmagent-model openai:NAME or anthropic:NAME "
-                "(and a key in OPENAI_API_KEY or ANTHROPIC_API_KEY)."
+                f"Agent rule {spec.rule} has no approved script, and no model is chosen to write one.\n"
+                "Choose one with --llmagent-model openai:NAME, anthropic:NAME, or PROVIDER:NAME with a provider of "
+                "yours, and set its key in the environment. `llmagent config` shows what is chosen and which keys are "
+                "set."
             )
-        self._open(options.coder or options.model or "")
-        supervisor = self._supervisor_name(options)
-        for name in (supervisor, options.crosscheck):
-            if name is not None and name != NOBODY:
-                self._open(name)
+        names = sorted(cast_of(options).everybody)
+        for name in names:
+            self.models.open(name)
+        self.metering.check(spec.rule, _budget(options), self.models.prices(names))
 
-    def _supervisor_name(self, options: Options) -> str | None:
-        name = options.supervisor or options.model or options.coder
-        return None if name == "none" or options.supervision == Supervision.NONE else name
+    @property
+    def metering(self) -> Metering:
+        """The money of this run."""
+        settings = self.settings
+        with self._counting:
+            if self._metering is None:
+                self._metering = Metering(
+                    settings.charging, home=settings.home, project=settings.workdir, cancelled=settings.cancelled
+                )
+            return self._metering
 
-    def _open(self, name: str) -> Model:
-        with self._opening:
-            if name not in self._models:
-                if self.settings.locked:
-                    return Forbidden(f"--llmagent-locked: {name} may not be called.")
-                model: Model = open_model(name, keys=self.keys, settings=CallSettings())
-                if self.settings.record is not None:
-                    model = Recording(model, self.settings.record, keys=self.keys)
-                self._models[name] = Abortable(Redacted(model, self.keys), self.settings.cancelled)
-            return self._models[name]
+    def _price(self, name: str, model: str, url: str) -> Price | None:
+        return self.metering.price(name, model, url)
+
+    def begun(self, rule: str) -> Mapping[str, str] | None:
+        """The wildcards of the job that an unfinished session of a rule was about."""
+        return Earlier(self.settings.sessions, rule).wildcards
 
     # --- authoring ----------------------------------------------------------------------------------------------
 
-    def workshop(self, spec: Spec, options: Options, tell: Callable[[str], None]) -> Workshop:
-        """Everything that authoring a rule needs, with a session of its own."""
+    def workshop(self, spec: Spec, options: Options, tell: Tell, ear: Ear | None = None) -> Workshop:
+        """Everything that authoring a rule needs, with a session of its own; an ear hears models while they answer."""
         self.check(spec, options)
         assert options.max_attempts is not None and options.timeout is not None and options.supervision is not None
-        session = Session.start(self.settings.home / "sessions", spec.rule, self.keys.redact)
-        supervisor = self._supervisor_name(options)
+        earlier = Earlier(self.settings.sessions, spec.rule)
+        session = Session.start(self.settings.sessions, spec.rule, self.keys.redact)
+        cast = cast_of(options)
         ground = self._ground(options)
-        reader = ConfinedReader(ground, self.stages.new_folder, self.warden.new_token, self.settings.cancelled)
+        reader = self._reader(ground)
         bench = self.bench(options, tell)
         stages = self.stages.new_folder()
+        meter = self.meters[spec.rule] = self.metering.meter(spec, _budget(options), session, tell)
+
+        def ask(names: tuple[str, ...]) -> Witness:
+            return Witness(self.models.stand_in(names, paid, step_back), session, earlier, ear)
+
+        def paid(name: str) -> Model:
+            self._say_if_unpriced(name, tell)
+            return self.models.paid(name, meter)
+
+        def step_back(before: Model, after: Model, why: str) -> None:
+            session.event("fallback", model=before.name, instead=after.name, because=one_line(why, 500))
+            tell(f"{one_line(why, 300)} {after.name} answers instead, until this script is written")
+
+        if earlier.left:
+            tell(f"an earlier session was cut off: {earlier.left} of its answers serve again where nothing has changed")
         first = Slicer(bench.worker, stages / "first", options.slice)
         shop = Workshop(
-            coder=Coder(Witness(self._open(options.coder or options.model or ""), session)),
-            supervisor=None if supervisor is None else Supervisor(Witness(self._open(supervisor), session)),
-            supervision=Supervision.NONE if supervisor is None else Supervision(options.supervision),
+            coder=Coder(ask(cast.coder)),
+            supervisor=Supervisor(ask(cast.supervisor)) if cast.supervisor else None,
+            supervision=Supervision(options.supervision) if cast.supervisor else Supervision.NONE,
             sandbox=bench.sandbox,
             describe=reader,
             read_ahead=reader.read_ahead,
             run_aside=partial(self._run_aside, options.timeout),
             gates=_gates(bench, first),
             first=first,
-            context=partial(
-                _context, reader, options.readable, max_tokens=self.settings.context_tokens or CONTEXT_TOKENS
-            ),
-            show_outputs=partial(_show_outputs, reader),
-            pictures=_pictures if self.settings.images else lambda _: (),
+            context=self._describe(reader, options),
+            show_outputs=partial(show_outputs, reader),
+            pictures=pictures if self.models.read_images(cast.supervisor, self.settings.images) else lambda _: (),
             session=session,
             stages=stages,
             discard=layout.remove,
             tell=tell,
             max_attempts=options.max_attempts,
         )
-        if options.crosscheck in (None, NOBODY):
+        if not cast.second:
             return shop
-        second = Coder(Witness(self._open(options.crosscheck), session), role=SECOND)
-        return crosschecked(shop, bench, second, options.tolerance)
+        return crosschecked(shop, bench, Coder(ask(cast.second), role=SECOND), options.tolerance)
+
+    def _say_if_unpriced(self, name: str, tell: Callable[[str], None]) -> None:
+        if self.models.prices([name]).get(name, ...) is None:
+            self.metering.say_unpriced(name, tell)
+
+    def brief(self, spec: Spec, options: Options, task: Task) -> str:
+        """What a coder would be told of a rule and a job whose inputs are there."""
+        return self._describe(self._reader(self._ground(options)), options)(spec, task)
+
+    def _reader(self, ground: Ground) -> ConfinedReader:
+        return ConfinedReader(ground, self.stages.new_folder, self.warden.new_token, self.settings.cancelled)
+
+    def _describe(self, reader: ConfinedReader, options: Options) -> Callable[[Spec, Task], str]:
+        wanted = self.settings.context_tokens or CONTEXT_TOKENS
+        limit = self.models.context_tokens(cast_of(options).everybody, wanted)
+        return partial(describe_job, reader, options.readable, max_tokens=limit)
+
+    def asked_by(self, options: Options) -> dict[str, str]:
+        """Role → model, of the roles that are asked for a rule; empty if no model is chosen."""
+        cast = cast_of(options)
+        roles = {"coder": cast.coder, "supervisor": cast.supervisor, SECOND: cast.second}
+        return {role: names[0] for role, names in roles.items() if names} if cast.coder else {}
 
     def bench(self, options: Options, tell: Callable[[str], None]) -> Bench:
         """What runs scripts and works on foreign files, without any model."""
@@ -230,8 +276,7 @@ class Assembly:
     def eyes(self, options: Options) -> tuple[ConfinedReader, Worker]:
         """What looks at files that nobody trusts: describes them, and works on them."""
         ground = self._ground(options)
-        reader = ConfinedReader(ground, self.stages.new_folder, self.warden.new_token, self.settings.cancelled)
-        return reader, self._worker(ground)
+        return self._reader(ground), self._worker(ground)
 
     def _worker(self, ground: Ground) -> Worker:
         return ConfinedWorker(ground, self.stages.new_folder, self.warden.new_token, self.settings.cancelled)
@@ -252,7 +297,7 @@ class Assembly:
         Raises:
             SandboxUnavailable: nothing does.
         """
-        with self._opening:
+        with self._finding:
             if wanted not in self._walls:
                 self._walls[wanted] = choose(wanted, self.settings.home / "cache")
             return self._walls[wanted]
@@ -262,11 +307,11 @@ class Assembly:
         self.warden.watch()
         return run_unconfined(
             command, directory=directory, log=log, seconds=seconds, token=self.warden.new_token(),
-            environment={name: value for name, value in os.environ.items() if name not in KEY_VARIABLES},
+            environment=without_keys(os.environ),
             cancelled=self.settings.cancelled,
         )  # fmt: skip
 
-    def lock(self, spec: Spec, task: Task, shop: Workshop, attempt: Attempt, *, wait_for_person: bool) -> Lock:
+    def lock(self, spec: Spec, task: Task, shop: Workshop, attempt: Attempt, approval: Approval | None) -> Lock:
         """The record of what a script is approved for."""
         source = attempt.draft.source
         if source is None or attempt.execution is None:
@@ -276,18 +321,20 @@ class Assembly:
         models |= {SECOND: shop.second.model} if shop.second else {}
         witnesses = {role: model for role, model in models.items() if isinstance(model, Witness)}
         usage: Counter[str] = sum((witness.usage for witness in witnesses.values()), Counter())
+        costs = [witness.usd for witness in witnesses.values()]
         return Lock(
             rule=spec.rule,
             spec_text=spec.text,
             spec_digest=spec.digest,
             script_digest=digest_script(source),
-            approval=None if wait_for_person else Approval(by="checks", name=None, time=now),
+            approval=approval,
             created=now,
             models={role: {"asked": model.name, "reported": model.reported} for role, model in witnesses.items()},
             attempts=attempt.number,
             usage=dict(sorted(usage.items())),
+            cost=cost_record(costs, usage),
             python=python_version() if not task.environment else "",
-            packages=_packages_of(source) if not task.environment else {},
+            packages=packages_of(source) if not task.environment else {},
             sandbox=sandbox_record(**vars(attempt.execution.sandbox)),
             run=run_record(
                 seconds=attempt.execution.seconds,
@@ -295,97 +342,19 @@ class Assembly:
                 peak_memory=attempt.execution.peak_memory,
                 opened={path: access.opened for path, access in attempt.execution.access.items()},
             ),
-            checks=_results(spec, attempt),
+            checks=results_record(spec, attempt),
             evidence={name: dict(results) for name, results in attempt.evidence.items() if results},
             blind=hidden(spec.blind),
-            review=_review(attempt),
+            review=review_record(attempt),
             decisions=recorded(spec, attempt.draft.decisions),
-            session={"path": _relative(shop.session.directory, self.settings.workdir), "digest": shop.session.digest},
+            session={"path": relative(shop.session.directory, self.settings.workdir), "digest": shop.session.digest},
         )
+
+
+def _budget(options: Options) -> Budget | None:
+    return None if options.budget is None else parse_budget("budget", options.budget)
 
 
 def _gates(bench: Bench, first: First) -> tuple[Gate, ...]:
     """The gates of a rule, cheap first."""
     return (contents_gate(bench), probes_gate(bench, first))
-
-
-def _context(reader: ConfinedReader, readable: tuple[str, ...], spec: Spec, task: Task, *, max_tokens: int) -> str:
-    reader.read_ahead([task.job.real(item) for item in representatives(task.job.inputs)])
-    context = build_context(
-        spec, task.job, describe=reader, packages=importable_packages(), python_version=python_version(),
-        max_tokens=max_tokens, interpreter_note=task.environment,
-    )  # fmt: skip
-    parts = [context.text]
-    if isinstance(task, TwinTask):
-        parts.append(task.note)
-    if readable:
-        parts.append(FURTHER_PLACES + "\n\n" + "\n".join(f"- `{one_line(place, 1000)}`" for place in readable))
-    return "\n\n".join(parts)
-
-
-def _show_outputs(reader: ConfinedReader, trial: Trial) -> str:
-    """The outputs of a trial as a reviewer sees them."""
-    if trial.layout is None:
-        return "(the script did not run)"
-    parts = []
-    for item in trial.job.outputs:
-        place = trial.layout.inside(item)
-        shown = render_description(reader(place)) if place.exists() else "was not written"
-        parts.append(f"{item.path}\n{shown}")
-    return shorten("\n\n".join(parts), OUTPUT_VIEW_CHARACTERS)
-
-
-def _pictures(trial: Trial) -> tuple[Picture, ...]:
-    """The images among the outputs of a trial, as they are."""
-    found: list[Picture] = []
-    for item in trial.job.outputs if trial.layout is not None else ():
-        assert trial.layout is not None
-        media_type = PICTURES.get(Path(item.path).suffix.lower())
-        place = trial.layout.inside(item)
-        if media_type and place.is_file() and place.stat().st_size <= MOST_PICTURE_BYTES and len(found) < MOST_PICTURES:
-            found.append(Picture(name=item.path, media_type=media_type, data=place.read_bytes()))
-    return tuple(found)
-
-
-def _packages_of(source: str) -> dict[str, str]:
-    """The versions of the distributions that a script imports."""
-    import ast
-    from importlib import metadata
-
-    names: set[str] = set()
-    for node in ast.walk(parse(source)):
-        if isinstance(node, ast.Import):
-            names |= {alias.name.partition(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names.add(node.module.partition(".")[0])
-    known = metadata.packages_distributions()
-    found = {distribution for name in names for distribution in known.get(name, ())}
-    return {distribution: metadata.version(distribution) for distribution in sorted(found)}
-
-
-def _results(spec: Spec, attempt: Attempt) -> dict[str, str]:
-    """What the checks said: passed, what they warned of, or that something could not be observed."""
-    assert attempt.execution is not None
-    results = dict.fromkeys(("script", "run", "output", "input", "project"), "passed")
-    results |= {f"check.{document.label}": "passed" for document in spec.checks}
-    if any(access.opened is None for access in attempt.execution.access.values()):
-        results["input"] = "could not be observed for every input"
-    if attempt.execution.changed is None:
-        results["project"] = "could not be observed while other rules wrote"
-    for finding in attempt.findings:
-        if finding.severity is Severity.WARNING:
-            group = finding.check if finding.check in results else finding.check.partition(".")[0]
-            known = results.get(group, "passed")
-            text = f"warning: {finding.message}"
-            results[group] = text if known == "passed" else f"{known}\n{text}"
-    return results
-
-
-def _review(attempt: Attempt) -> dict[str, str] | None:
-    if attempt.review is None:
-        return None
-    return {"verdict": "approve" if attempt.review.approved else "revise", "comments": attempt.review.comments}
-
-
-def _relative(path: Path, base: Path) -> str:
-    return str(path.relative_to(base)) if path.is_relative_to(base) else str(path)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from snakemake_executor_plugin_llmagent import briefs, checks, taxonomy
 from snakemake_executor_plugin_llmagent.errors import AttemptsExhausted
+from snakemake_executor_plugin_llmagent.progress import Phase, Step, StepKind, Tell
 from snakemake_executor_plugin_llmagent.protocols import (
     Describe,
     Finding,
@@ -63,12 +64,13 @@ class Workshop:
     session: Session
     stages: Path
     discard: Callable[[Path], None]
-    tell: Callable[[str], None]
+    tell: Tell
     max_attempts: int
     first: First = lambda _: None
     second: Coder | None = None
     last_word: Callable[[Spec, Task, Attempt], str] = lambda *_: ""
     pictures: Callable[[Trial], Sequence[Picture]] = lambda _: ()
+    ask: Callable[[Attempt], Attempt] = lambda attempt: attempt
 
 
 def author(
@@ -88,11 +90,14 @@ def author(
     """
     brief = shop.context(spec, task)
     if shop.supervision is Supervision.FULL and shop.supervisor is not None:
-        shop.tell(f"{shop.supervisor.model.name} instructs the coder")
+        name = shop.supervisor.model.name
+        shop.tell(f"{name} instructs the coder", Step(phase=Phase.INSTRUCTS, model=name))
         brief += f"\n\n{INSTRUCTIONS}\n\n{shop.supervisor.instruct(brief)}"
     last = shown = start
     for number in range(1, shop.max_attempts + 1):
-        shop.tell(f"attempt {number} of {shop.max_attempts}: {shop.coder.model.name} writes")
+        name, most = shop.coder.model.name, shop.max_attempts
+        writes = Step(phase=Phase.WRITES, attempt=number, attempts=most, model=name)
+        shop.tell(f"attempt {number} of {most}: {name} writes", writes)
         draft = shop.coder.write(brief, shown)
         last = judge(shop, spec, task, Attempt(number=number, draft=draft), _for_review(brief, shown), others)
         record(shop, last)
@@ -100,6 +105,7 @@ def author(
             return last
         _discard(shop, last)
         shown = _to_show(last, shown)
+    shop.session.event("exhausted", attempts=shop.max_attempts)
     said = "" if last is None else shop.last_word(spec, task, last)
     raise AttemptsExhausted(exhausted(spec, shop, last, said))
 
@@ -110,7 +116,8 @@ def judge(shop: Workshop, spec: Spec, task: Task, attempt: Attempt, brief: str, 
     try:
         if attempt.draft.source is not None and not checks.stops(attempt.findings):
             attempt = replace(attempt, findings=(*attempt.findings, *_elsewhere(shop, spec, others, attempt.draft)))
-        return _reviewed(shop, spec, task, attempt, brief)
+        attempt = _reviewed(shop, spec, task, attempt, brief)
+        return shop.ask(attempt) if attempt.accepted else attempt
     except BaseException:
         _discard(shop, attempt)
         raise
@@ -138,7 +145,7 @@ def try_out(shop: Workshop, spec: Spec, task: Task, draft: Draft, number: int) -
 
 def _on_slice(shop: Workshop, part: Slice, trial: Trial, attempt: Attempt) -> tuple[Attempt, bool]:
     """An attempt with what was found on the first entries of large inputs, and whether it may see all entries."""
-    shop.tell(f"the script is tried on {part.label}")
+    shop.tell(f"the script is tried on {part.label}", Step(phase=Phase.RUNS, attempt=attempt.number))
     cut = replace(trial, job=part.task.job, slice=part.entries)
     small, lasting = _run(shop, part.task, cut, replace(attempt, evidence={"slices": {"first": part.label}}))
 
@@ -160,7 +167,7 @@ def _run(shop: Workshop, task: Task, trial: Trial, attempt: Attempt) -> tuple[At
     findings = attempt.findings
     stage = shop.stages / f"{trial.spec.rule}-{uuid.uuid4().hex[:8]}"
     try:
-        shop.tell("the script runs")
+        shop.tell("the script runs", Step(phase=Phase.RUNS, attempt=attempt.number))
         layout, execution = shop.sandbox.run(task, trial.source, stage)
         trial = replace(trial, layout=layout, execution=execution)
         attempt = replace(attempt, layout=layout, execution=execution)
@@ -189,7 +196,8 @@ def _through_gates(shop: Workshop, task: Task, trial: Trial, attempt: Attempt) -
         if checks.stops(attempt.findings):
             break
         if _judges(gate, trial, attempt):
-            shop.tell(f"checks: {gate.name}")
+            checked = Step(phase=Phase.CHECKS, attempt=attempt.number, detail=gate.name)
+            shop.tell(f"checks: {gate.name}", checked)
             evidence = gate.judge(task, trial)
             attempt = replace(
                 attempt,
@@ -235,7 +243,8 @@ def _reviewed(shop: Workshop, spec: Spec, task: Task, attempt: Attempt, brief: s
         spec=spec, job=task.job, source=source, decisions=attempt.draft.decisions, layout=attempt.layout,
         execution=attempt.execution,
     )  # fmt: skip
-    shop.tell(f"{shop.supervisor.model.name} reviews")
+    name = shop.supervisor.model.name
+    shop.tell(f"{name} reviews", Step(phase=Phase.REVIEWS, attempt=attempt.number, model=name))
     outputs = shop.show_outputs(trial)
     review, readable = shop.supervisor.review(
         trial, attempt.findings, outputs, brief, evidence=attempt.evidence, pictures=shop.pictures(trial)
@@ -283,12 +292,19 @@ def record(shop: Workshop, attempt: Attempt) -> None:
         evidence={name: dict(results) for name, results in attempt.evidence.items()},
         **{"class": None if kind is None else vars(kind)},
     )
+    _tell_how_it_went(shop, attempt)
+
+
+def _tell_how_it_went(shop: Workshop, attempt: Attempt) -> None:
+    said = f"attempt {attempt.number}"
     for finding in attempt.findings:
-        shop.tell(f"attempt {attempt.number}: {finding.severity}: {finding.check}: {one_line(finding.message, 300)}")
+        step = Step(kind=StepKind.FINDING, attempt=attempt.number, findings=(finding,))
+        shop.tell(f"{said}: {finding.severity}: {finding.check}: {one_line(finding.message, 300)}", step)
     if attempt.review is not None and not attempt.review.approved:
-        shop.tell(f"attempt {attempt.number}: the reviewer asks for changes: {one_line(attempt.review.comments, 300)}")
+        step = Step(kind=StepKind.REVIEW, attempt=attempt.number, detail=attempt.review.comments)
+        shop.tell(f"{said}: the reviewer asks for changes: {one_line(attempt.review.comments, 300)}", step)
     elif attempt.accepted:
-        shop.tell(f"attempt {attempt.number}: accepted")
+        shop.tell(f"{said}: accepted", Step(kind=StepKind.ACCEPTED, attempt=attempt.number))
 
 
 def _discard(shop: Workshop, attempt: Attempt) -> None:
@@ -305,6 +321,6 @@ def exhausted(spec: Spec, shop: Workshop, last: Attempt | None, said: str = "") 
             lines.append(f"  - review: {one_line(last.review.comments, 500)}")
     if said:
         lines.append(f"The supervisor compared the two scripts (A is the last one):\n{said}")
-    lines.append(f"Everything that was written, run and found lies in {shop.session.directory}.")
+    lines.append(f"Everything that was written, run and found lies in\n  {shop.session.directory}")
     lines.append("Say in the sentence what was misunderstood, choose another model, or raise --llmagent-max-attempts.")
     return "\n".join(lines)

@@ -1,98 +1,28 @@
-"""Settings after the cascade (defaults < profile and command line < rule), and the keys of the providers.
+"""Settings after the cascade (defaults < environment < profile and command line < rule).
 
-The environment enters the package here and nowhere else.
+The environment enters the package here and in `keys`, and nowhere else.
 """
 
 from __future__ import annotations
 
 import contextlib
 import difflib
-import json
 import math
 import os
-import stat
-from collections.abc import Iterable, Mapping, MutableMapping
-from dataclasses import dataclass, field, replace
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from snakemake_executor_plugin_llmagent.budgets import parse_budget
 from snakemake_executor_plugin_llmagent.errors import ConfigError
-
-KEY_VARIABLES = ("OPENAI_API_KEY", "OPENAI_ADMIN_KEY", "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
-"""Environment variables that hold secrets of the providers."""
-
-REDACTED = "[redacted]"
-WITHHELD = "[withheld]"
-"""What stands in the place of a secret in what a script is handed and a model is shown."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Keys:
-    """The providers' secrets. They are read once, and neither printed, stored, nor given to a job.
-
-    Attributes:
-        values: variable name → secret.
-    """
-
-    values: Mapping[str, str] = field(default_factory=dict, repr=False)
-
-    def get(self, variable: str) -> str | None:
-        """The secret of a variable, or None."""
-        return self.values.get(variable)
-
-    def redact(self, text: str) -> str:
-        """The text with every secret replaced by a mark, also where it stands in JSON."""
-        forms = {form for secret in self.values.values() for form in (secret, *_in_json(secret))}
-        for secret in sorted(forms, key=len, reverse=True):
-            if len(secret) >= 6:
-                text = text.replace(secret, REDACTED)
-        return text
-
-
-def _in_json(text: str) -> tuple[str, str]:
-    return json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]
-
-
-def read_keys(environment: Mapping[str, str], key_file: Path | None = None) -> Keys:
-    """Read the providers' secrets from a key file (lines `NAME=secret`) and the environment, which wins.
-
-    Raises:
-        ConfigError: the key file cannot be read, is not in that form, or can be read by other users.
-    """
-    values = dict(_read_key_file(key_file)) if key_file is not None else {}
-    # A secret that was read from a mounted file often ends in a newline, which no redaction would survive.
-    values |= {name: secret for name in KEY_VARIABLES if (secret := environment.get(name, "").strip())}
-    return Keys(values=values)
-
-
-def remove_keys(environment: MutableMapping[str, str], keep: Iterable[str] = ()) -> dict[str, str]:
-    """Take the secrets out of an environment, so that no job inherits them; returns what was taken."""
-    kept = set(keep)
-    return {name: environment.pop(name) for name in KEY_VARIABLES if name in environment and name not in kept}
-
-
-def _read_key_file(path: Path) -> Iterable[tuple[str, str]]:
-    try:
-        mode = path.stat().st_mode
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except OSError as error:
-        raise ConfigError(f"The key file {path} cannot be read: {error.strerror}.") from error
-    except UnicodeDecodeError:
-        # Not chained: the error holds the contents.
-        raise ConfigError(f"The key file {path} is not a text in UTF-8.") from None
-    if os.name == "posix" and mode & (stat.S_IRGRP | stat.S_IROTH):
-        raise ConfigError(f"The key file {path} can be read by other users. Run: chmod 600 {path}")
-    for number, raw in enumerate(lines, start=1):
-        line = raw.strip().removeprefix("export ")
-        if not line or line.startswith("#"):
-            continue
-        name, separator, secret = line.partition("=")
-        if not separator or name.strip() not in KEY_VARIABLES:
-            raise ConfigError(
-                f"Line {number} of the key file {path} is not NAME=secret with a name of {', '.join(KEY_VARIABLES)}."
-            )
-        secret = secret.strip().strip("'\"").strip()
-        if secret:
-            yield name.strip(), secret
+from snakemake_executor_plugin_llmagent.keys import KEY_VARIABLES as KEY_VARIABLES
+from snakemake_executor_plugin_llmagent.keys import REDACTED as REDACTED
+from snakemake_executor_plugin_llmagent.keys import WITHHELD as WITHHELD
+from snakemake_executor_plugin_llmagent.keys import Keys as Keys
+from snakemake_executor_plugin_llmagent.keys import read_keys as read_keys
+from snakemake_executor_plugin_llmagent.keys import remove_keys as remove_keys
+from snakemake_executor_plugin_llmagent.keys import without_keys as without_keys
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +40,9 @@ class Options:
         crosscheck: model that writes a second script blind to the first, such as `openai:gpt-5`; `none` for no other.
         tolerance: how far the numbers of the two scripts may be apart [relative]; None: what suits their kind.
         slice: how many entries of its inputs a candidate is first tried on; 0: all at once.
+        fallback: models that answer, one after the other, where a coder or supervisor cannot or declines.
         readable: files and directories that scripts may read beside their inputs, as absolute paths.
+        budget: limit on what may be spent for a rule, such as `2 USD` or `200k tokens`.
     """
 
     # None of these belongs to what a rule asks for, so none is part of its digest. That goes for `readable` too: it
@@ -126,7 +58,9 @@ class Options:
     crosscheck: str | None = None
     tolerance: float | None = None
     slice: int | None = None
+    fallback: tuple[str, ...] | None = None
     readable: tuple[str, ...] = ()
+    budget: str | None = None
 
     def over(self, other: Options) -> Options:
         """These options where chosen, and the other's elsewhere; readable places add up.
@@ -144,20 +78,26 @@ class Options:
 
 NOBODY = "none"
 """In the place of the name of a model."""
-DEFAULTS = Options(supervision="review", max_attempts=5, approve="checks", timeout=3600.0, crosscheck=NOBODY)
+DEFAULTS = Options(
+    supervision="review", max_attempts=5, approve="checks", timeout=3600.0, crosscheck=NOBODY, fallback=()
+)  # fmt: skip
 """What holds where nobody chose. Without a sandbox: before its default comes the environment (`chosen_sandbox`).
 Without a slice: its default depends on the inputs."""
 
 MODELS = ("model", "coder", "supervisor", "crosscheck")
 """Options that name a model."""
 PROVIDERS = ("openai", "anthropic", "replay")
+"""Those that every model's name may begin with; a person may name more in a file (`providers`)."""
+_NAMED_PROVIDER = re.compile(r"[a-z][a-z0-9_-]*")
 SUPERVISIONS = ("review", "full", "none")
 APPROVALS = ("checks", "person")
 AUTO, NO_SANDBOX = "auto", "none"
 SANDBOXES = (AUTO, "bwrap", "bwrap-hostproc", "landlock", NO_SANDBOX)
 
 SANDBOX_VARIABLE, READABLE_VARIABLE = "LLMAGENT_SANDBOX", "LLMAGENT_READABLE"
-_AT_START = {name: os.environ.get(name, "").strip() for name in (SANDBOX_VARIABLE, READABLE_VARIABLE)}
+PROVIDERS_VARIABLE = "LLMAGENT_PROVIDERS"
+_VARIABLES = (SANDBOX_VARIABLE, READABLE_VARIABLE, PROVIDERS_VARIABLE)
+_AT_START = {name: os.environ.get(name, "").strip() for name in _VARIABLES}
 """What the person's environment said when Snakemake loaded the plugin, which is before it reads any Snakefile.
 
 Under other executors there are no settings of ours, so this is how a person chooses there. Whatever a Snakefile puts
@@ -186,6 +126,18 @@ def persons_choices() -> Options:
     return chosen
 
 
+def persons_file_of_providers() -> Path | None:
+    """The file of providers that the person who started this process chose in the environment.
+
+    Raises:
+        ConfigError: it is not an absolute path.
+    """
+    chosen = _AT_START[PROVIDERS_VARIABLE]
+    if chosen and not chosen.startswith("/"):
+        raise ConfigError(f"Environment variable {PROVIDERS_VARIABLE}: the path has to be absolute, not {chosen!r}.")
+    return Path(chosen) if chosen else None
+
+
 def chosen_sandbox(rule: Options, run: Options) -> str:
     """What confines the scripts of a rule: rule before run before environment before `auto`.
 
@@ -195,7 +147,7 @@ def chosen_sandbox(rule: Options, run: Options) -> str:
     return rule.over(run).over(persons_choices()).sandbox or AUTO
 
 
-def for_children(run: Options) -> dict[str, str]:
+def for_children(run: Options, providers: str | None = None) -> dict[str, str]:
     """Variables that hand the person's choices to a Snakemake that this one starts, whatever a Snakefile put there.
 
     Such a process reads neither profiles nor the settings of the run. Whether the environment makes sense it finds out
@@ -203,6 +155,7 @@ def for_children(run: Options) -> dict[str, str]:
     """
     places = (*run.readable, *filter(None, [_AT_START[READABLE_VARIABLE]]))
     return {
+        PROVIDERS_VARIABLE: providers or _AT_START[PROVIDERS_VARIABLE],
         SANDBOX_VARIABLE: run.sandbox or _AT_START[SANDBOX_VARIABLE] or AUTO,
         READABLE_VARIABLE: os.pathsep.join(places),
     }
@@ -223,9 +176,20 @@ def validate_options(options: Options, base: Path) -> Options:
     _check_attempts(options.max_attempts)
     _check_timeout(options.timeout)
     _check_slice(options.slice)
+    fallback = _fallback(options.fallback, base)
     _check_tolerance(options.tolerance)
     models = {name: _absolute_replay(getattr(options, name), base) for name in MODELS}
-    return Options(**{**vars(options), **models, "readable": _readable(options.readable, base)})
+    budget = None if options.budget is None else str(parse_budget("budget", options.budget))
+    readable = _readable(options.readable, base)
+    return Options(**{**vars(options), **models, "fallback": fallback, "budget": budget, "readable": readable})
+
+
+def state_place(environment: Mapping[str, str]) -> Path | None:
+    """Where the plugin keeps what belongs to the person and not to a project; None if there is no home directory."""
+    state, home = environment.get("XDG_STATE_HOME", ""), environment.get("HOME", "")
+    if state.startswith("/"):
+        return Path(state, "llmagent")
+    return Path(home, ".local/state/llmagent") if home.startswith("/") else None
 
 
 def check_readable(options: Options) -> None:
@@ -238,6 +202,22 @@ def check_readable(options: Options) -> None:
         _check_exposure(place)
         if not Path(place).exists():
             raise ConfigError(f"`readable` names {place}, which does not exist.")
+
+
+def _fallback(value: object, base: Path) -> tuple[str, ...] | None:
+    """Models that stand in for others; `none` alone, or an empty list, says that there are none."""
+    if value is None:
+        return None
+    entries = (value,) if isinstance(value, str) else value
+    if not isinstance(entries, list | tuple):
+        raise ConfigError(f"`fallback` has to be a list of models, not {type(value).__name__}.")
+    if tuple(entries) == (NOBODY,):
+        return ()
+    found = []
+    for entry in entries:
+        _check_model("fallback", "" if entry is None else entry)
+        found.append(_absolute_replay(entry, base) or "")
+    return tuple(dict.fromkeys(found))
 
 
 def _readable(value: object, base: Path) -> tuple[str, ...]:
@@ -285,14 +265,25 @@ def _homes() -> list[Path]:
 
 
 def _check_model(name: str, value: object) -> None:
+    """Check the form of a model's name; whether a provider of that name is known is found out when it is opened.
+
+    A frozen rule has to run where nobody knows the provider of the model that wrote it.
+    """
     if value is None or (name in ("supervisor", "crosscheck") and value == NOBODY):
         return
     forms = ", ".join(f"{provider}:{'DIR' if provider == 'replay' else 'NAME'}" for provider in PROVIDERS)
     if not isinstance(value, str):
         raise ConfigError(f"`{name}` has to be a string of the form {forms}, not {type(value).__name__}.")
     provider, separator, rest = value.partition(":")
-    if not separator or not rest or provider not in PROVIDERS:
-        raise ConfigError(f"`{name}` has to be of the form {forms}, not {value!r}.{_near(provider, PROVIDERS)}")
+    if not separator or not rest or not _NAMED_PROVIDER.fullmatch(provider) or _misspelt(provider):
+        hint = f" Did you mean {near!r}?" if (near := _misspelt(provider)) else ""
+        raise ConfigError(f"`{name}` has to be of the form {forms}, not {value!r}.{hint}")
+
+
+def _misspelt(provider: str) -> str:
+    """The provider that somebody meant, if it is so near that none of their own is; `openai-lab` is one."""
+    near = difflib.get_close_matches(provider.lower(), PROVIDERS, n=1, cutoff=0.8)
+    return near[0] if near and not provider.startswith(PROVIDERS) else ""
 
 
 def _check_attempts(value: object) -> None:

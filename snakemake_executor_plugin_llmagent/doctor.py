@@ -13,8 +13,15 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from snakemake_executor_plugin_llmagent.config import KEY_VARIABLES, Options, chosen_sandbox, persons_choices
+from snakemake_executor_plugin_llmagent.config import (
+    KEY_VARIABLES,
+    Options,
+    chosen_sandbox,
+    persons_choices,
+    persons_file_of_providers,
+)
 from snakemake_executor_plugin_llmagent.errors import AgentError
+from snakemake_executor_plugin_llmagent.providers import places, read_providers
 from snakemake_executor_plugin_llmagent.sandbox import cgroup, landlock, seccomp
 from snakemake_executor_plugin_llmagent.sandbox.limits import machine_memory
 from snakemake_executor_plugin_llmagent.sandbox.walls import Tried, bwrap_program, bwrap_version, choose, try_all
@@ -23,7 +30,8 @@ PACKAGES = (
     "snakemake-executor-plugin-llmagent", "snakemake", "snakemake-interface-executor-plugins", "openai", "anthropic",
     "uproot", "awkward", "numpy", "pyarrow", "h5py", "matplotlib", "zfit", "tensorflow",
 )  # fmt: skip
-SETTINGS = ("OPENAI_BASE_URL", "ANTHROPIC_BASE_URL", "LLMAGENT_SANDBOX", "LLMAGENT_READABLE", "SNAKEMAKE_PROFILE")
+SETTINGS = ("OPENAI_BASE_URL", "ANTHROPIC_BASE_URL", "LLMAGENT_SANDBOX", "LLMAGENT_READABLE", "LLMAGENT_PROVIDERS",
+            "SNAKEMAKE_PROFILE")  # fmt: skip
 WORDS = {
     "bwrap": "bubblewrap: namespaces of its own for files, processes and network, with Landlock and seccomp inside",
     "bwrap-hostproc": "bubblewrap with the machine's /proc, where no new one can be mounted (containers); Landlock "
@@ -159,6 +167,18 @@ def _provider() -> Iterable[tuple[str, str]]:
         # A password may stand in an address.
         shown = re.split(r"[?#]", re.sub(r"//.*@", "//[not shown]@", value), maxsplit=1)[0]
         yield name, shown if value else "not set"
+    try:
+        files = places(
+            chosen=persons_file_of_providers(), workdir=Path.cwd(), beside=None, environment=os.environ
+        )  # fmt: skip
+        named = read_providers(files)
+    except AgentError as error:
+        yield "providers of yours", str(error)
+        return
+    for provider in named.values():
+        variable = provider.key_variable
+        key = f"{variable} {'set' if os.environ.get(variable, '').strip() else 'not set'}" if variable else "no key"
+        yield f"{provider.name}:NAME", f"{provider.base_url} ({provider.speaks}), {key}; {provider.place}"
 
 
 def _first_line(path: str, otherwise: str) -> str:

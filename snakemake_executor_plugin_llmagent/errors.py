@@ -11,6 +11,7 @@ AgentError                        1
 ├── BudgetExceeded                6   a limit on money or tokens was reached
 ├── AttemptsExhausted             7   the last findings, and where the session lies
 ├── ModelUnavailable              8   the provider cannot be reached or refuses the request
+│   ├── ModelOutage               8   it cannot answer now; another model may
 │   └── ModelRefused              8   the model declined to answer
 ├── RecordingMissing              9   the nearest recording and the first difference
 ├── SandboxUnavailable           10   the place where scripts run failed, not the script
@@ -71,6 +72,10 @@ class ModelUnavailable(AgentError):
     """The provider cannot be reached, has no such model, or turned the request down."""
 
     exit_code = 8
+
+
+class ModelOutage(ModelUnavailable):
+    """The provider cannot answer now: out of reach, silent, overloaded, or a quota is used up."""
 
 
 class ModelRefused(ModelUnavailable):

@@ -20,6 +20,7 @@ from typing import Any
 
 from snakemake_executor_plugin_llmagent.errors import LockMismatch
 from snakemake_executor_plugin_llmagent.spec import State, digest_text
+from snakemake_executor_plugin_llmagent.trail import in_words, rejection
 
 MOST_LISTED = 100
 """How many inputs a lock lists by path; it is a file that people read."""
@@ -54,6 +55,7 @@ class Lock:
         models: role → asked and reported model.
         attempts: how many candidates were tried.
         usage: tokens used by the session.
+        cost: what that cost, `usd` (None if the price of a model is unknown) and `tokens`.
         python, packages: interpreter version, and versions of the packages that the script imports.
         sandbox: what confined the trial (`sandbox_record`).
         run: what was seen of the trial (`run_record`).
@@ -63,6 +65,8 @@ class Lock:
         review: verdict and comments of the supervisor, None without one.
         decisions: what the sentence left open and how the author decided.
         session: path of the session relative to the working directory, and its digest.
+        replaces: digest of the script that was approved before this one, empty if none was.
+        trail: what people did with the scripts of the rule, oldest first.
         created: when it was written, in UTC, ISO 8601.
     """
 
@@ -75,6 +79,7 @@ class Lock:
     models: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     attempts: int = 0
     usage: Mapping[str, int] = field(default_factory=dict)
+    cost: Mapping[str, Any] = field(default_factory=dict)
     python: str = ""
     packages: Mapping[str, str] = field(default_factory=dict)
     sandbox: Mapping[str, Any] = field(default_factory=dict)
@@ -85,6 +90,8 @@ class Lock:
     review: Mapping[str, str] | None = None
     decisions: tuple[Mapping[str, Any], ...] = ()
     session: Mapping[str, str] = field(default_factory=dict)
+    replaces: str = ""
+    trail: tuple[Mapping[str, str], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,6 +171,8 @@ def status(script: Path, spec_digest: str) -> Status:
         return Status(state=State.EDITED, reason="the script has no lock: it was put there by hand", source=source)
     if lock.spec_digest != spec_digest:
         state, reason = State.STALE, "what the rule asks for has changed since the script was approved"
+    elif rejected := rejection(lock.trail, lock.script_digest):
+        state, reason = State.STALE, in_words(rejected)
     elif lock.approval is None:
         # Before anything else: a script that nobody has approved does not become the user's own by a changed blank.
         changed = lock.script_digest != digest_script(source)
@@ -259,6 +268,12 @@ def write_lock(path: Path, lock: Lock) -> None:
     write_atomically(path, header + body)
 
 
+def _problem(error: Exception) -> str:
+    """What is wrong with a text, in one line."""
+    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+    return f"line {mark.line + 1}: {problem}" if mark is not None and problem else " ".join(str(error).split())
+
+
 def read_lock(path: Path) -> Lock | None:
     """Read a lock; None if there is none.
 
@@ -281,7 +296,7 @@ def _read_lock(path: Path, identity: tuple[int, int, int]) -> Lock:  # noqa: ARG
     try:
         record = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, ValueError) as error:  # dates such as 2025-99-99 are a ValueError
-        raise LockMismatch(f"The lock {path} is not valid YAML ({error}). {advice}") from error
+        raise LockMismatch(f"The lock {path} is not valid YAML ({_problem(error)}). {advice}") from error
     except OSError as error:
         raise LockMismatch(f"The lock {path} cannot be read: {error.strerror}.") from error
     if not isinstance(record, dict) or "version" not in record:
@@ -296,9 +311,9 @@ def _read_lock(path: Path, identity: tuple[int, int, int]) -> Lock:  # noqa: ARG
 
 _TYPES: Mapping[str, type | tuple[type, ...]] = {
     "rule": str, "spec_text": str, "spec_digest": str, "script_digest": str, "approval": (dict, type(None)),
-    "created": str, "models": dict, "attempts": int, "usage": dict, "python": str, "packages": dict,
+    "created": str, "models": dict, "attempts": int, "usage": dict, "cost": dict, "python": str, "packages": dict,
     "sandbox": (dict, str), "run": dict, "checks": dict, "evidence": dict, "blind": dict,
-    "review": (dict, type(None)), "decisions": list, "session": dict,
+    "review": (dict, type(None)), "decisions": list, "session": dict, "replaces": str, "trail": list,
 }  # fmt: skip
 _WITHIN: Mapping[str, Mapping[str, type | tuple[type, ...]]] = {
     "sandbox": {"backend": str, "landlock": (int, type(None)), "limits": dict},
@@ -320,8 +335,9 @@ def _from_record(path: Path, record: dict[str, Any]) -> Lock:
         raise LockMismatch(f"The lock {path} has entries that are unknown or of a wrong type: {', '.join(wrong)}.")
     try:
         approval = record.pop("approval")
-        decisions = tuple(record.pop("decisions", ()))
-        return Lock(**record, approval=None if approval is None else Approval(**approval), decisions=decisions)
+        decisions, trail = tuple(record.pop("decisions", ())), tuple(record.pop("trail", ()))
+        approved = None if approval is None else Approval(**approval)
+        return Lock(**record, approval=approved, decisions=decisions, trail=trail)
     except (TypeError, KeyError) as error:
         raise LockMismatch(f"The lock {path} lacks or has an unknown entry: {error}.") from error
 

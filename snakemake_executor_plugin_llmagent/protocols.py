@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Literal, Protocol
@@ -65,21 +66,32 @@ class Request:
         role: who asks, `coder` or `supervisor`; for logs and recordings, not sent.
         messages: the conversation, a system message first.
         max_tokens: limit on the reply [tokens].
+        heard: called while the reply comes, with how much of it has come so far [characters]; no part of the question.
     """
 
     role: str
     messages: tuple[Message, ...]
     max_tokens: int
+    heard: Callable[[int], None] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Usage:
-    """What a call used [tokens], as the provider counted it."""
+    """What a call used [tokens], as the provider counted it.
+
+    Attributes:
+        input_tokens: all that the model read.
+        output_tokens: all that it wrote, reasoning included.
+        cached_input_tokens: part of the input that the provider had read before.
+        reasoning_tokens: part of the output that nobody sees.
+        cache_write_tokens: part of the input that the provider keeps for later calls.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
     cached_input_tokens: int = 0
     reasoning_tokens: int = 0
+    cache_write_tokens: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +104,7 @@ class Completion:
         model: the model as the provider reported it, such as `gpt-5-2025-08-07`.
         usage: tokens.
         request_id: the provider's name for the call, for support requests.
+        usd: what it cost [USD], None if nobody knows.
     """
 
     text: str
@@ -99,6 +112,7 @@ class Completion:
     model: str
     usage: Usage = field(default_factory=Usage)
     request_id: str | None = None
+    usd: Decimal | None = None
 
 
 class Model(Protocol):

@@ -69,6 +69,7 @@ class Attempt:
         findings: of the checks and of the review.
         review: the verdict, None if nobody was asked.
         evidence: what gates have shown, gate → results.
+        approver: the person who approved it on the spot, empty if nobody did.
     """
 
     number: int
@@ -78,6 +79,7 @@ class Attempt:
     findings: tuple[Finding, ...] = ()
     review: Review | None = None
     evidence: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    approver: str = ""
 
     @property
     def accepted(self) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import textwrap
 import unicodedata
+from collections.abc import Iterable
 
 _KEPT = frozenset("\n\t")
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -75,3 +77,41 @@ def fenced(text: str, tag: str = "") -> str:
         longest = max(longest, run)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{tag}\n{text.rstrip(chr(10))}\n{fence}"
+
+
+def columns(text: str) -> int:
+    """How many columns of a terminal a line takes: wide characters two, marks on other characters none."""
+    return len(text) if text.isascii() else sum(map(_columns, text))
+
+
+def cut_columns(text: str, limit: int) -> str:
+    """The line, or as much of it as fits into so many columns with a mark that it goes on."""
+    if columns(text) <= limit:
+        return text
+    kept, room = [], limit - 1
+    for character in text:
+        room -= _columns(character)
+        if room < 0:
+            break
+        kept.append(character)
+    return "".join(kept) + "…" if limit > 0 else ""
+
+
+def _columns(character: str) -> int:
+    if unicodedata.combining(character) or unicodedata.category(character) in ("Mn", "Me", "Cf"):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in ("W", "F") else 1
+
+
+def said_once(texts: Iterable[str]) -> str:
+    """Several messages as one, each line where it is said last: advice that is the same for all stands at the end."""
+    lines = [line for text in texts for line in text.splitlines()]
+    return "\n".join(reversed(dict.fromkeys(reversed(lines))))
+
+
+def wrapped(text: str, columns: int) -> str:
+    """A message for a terminal, broken between words; lines that are indented are commands, to be copied whole."""
+    return "\n".join(
+        line if line.startswith(" ") else textwrap.fill(line, columns, break_long_words=False, break_on_hyphens=False)
+        for line in text.splitlines()
+    )

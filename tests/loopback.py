@@ -100,11 +100,37 @@ class Reply:
     content_type: str = "application/json"
     seconds: float = 0.0
     then: Reply | None = None
+    pieces: tuple[str, ...] = ()
+    before_piece: Callable[[], object] = bool
+    thoughts: str = ""
+    chatter: bool = False
+    counted: bool = True
+    streams: bool = True
 
 
 def say(text: str, finish: str = "stop", **usage: int) -> Reply:
     """A reply. Usage may be given as `input`, `output`, `cached` and `reasoning`; else it is made up from lengths."""
     return Reply(text=text, finish=finish, usage=usage)
+
+
+class Pace:
+    """Lets replies go on: the server waits for `release` before every piece, and so no test has to wait for a clock."""
+
+    def __init__(self) -> None:
+        self._released = threading.Semaphore(0)
+
+    def release(self, pieces: int = 1) -> None:
+        """Let so many pieces go."""
+        self._released.release(pieces)
+
+    def wait(self) -> None:
+        """Wait until the next piece may go."""
+        assert self._released.acquire(timeout=120), "nobody released the next piece of a reply"
+
+
+def piecewise(*pieces: str, pace: Pace | None = None, **usage: int) -> Reply:
+    """A streamed reply in pieces, each sent when the pace lets it go."""
+    return Reply(text="".join(pieces), pieces=pieces, before_piece=pace.wait if pace else bool, usage=usage)
 
 
 def truncated(text: str = "import num") -> Reply:
@@ -146,6 +172,11 @@ def hang(seconds: float = 60.0, then: Reply | None = None) -> Reply:
 def drop() -> Reply:
     """A connection closed without an answer."""
     return Reply(kind="drop")
+
+
+def unfinished(text: str = "import num") -> Reply:
+    """A stream that ends in good order before the reply does."""
+    return Reply(kind="unfinished", text=text)
 
 
 def broken(text: str = "import num") -> Reply:
@@ -282,9 +313,10 @@ class _Handler(BaseHTTPRequestHandler):
         elif reply.kind == "status":
             detail = {"type": "scripted_error", "message": reply.text}
             self._send(reply.code, "application/json", json.dumps({"type": "error", "error": detail}), reply.headers)
-        elif asked.body.get("stream"):
+        elif asked.body.get("stream") and reply.streams:
             events = openai_events if asked.api == "openai" else anthropic_events
-            self._stream(events(asked, reply, self._reported(asked)), broken=reply.kind == "broken")
+            said = events(asked, reply, self._reported(asked))
+            self._stream(said, broken=reply.kind == "broken", chatter=reply.chatter)
         else:
             wire = openai_body if asked.api == "openai" else anthropic_body
             text = json.dumps(wire(asked, reply, self._reported(asked)))
@@ -307,13 +339,17 @@ class _Handler(BaseHTTPRequestHandler):
         if broken:
             self._hang_up()
 
-    def _stream(self, events: Iterator[tuple[str | None, str]], *, broken: bool) -> None:
+    def _stream(self, events: Iterator[tuple[str | None, str]], *, broken: bool, chatter: bool) -> None:
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
         self.send_header("transfer-encoding", "chunked")
-        self.send_header("request-id", "req-1")
+        for header in ("x-request-id", "request-id"):
+            self.send_header(header, "req-1")
         self.end_headers()
         for name, data in events:
+            if chatter:
+                comment = b": keep-alive\r\n\r\n"
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(comment), comment))
             chunk = ((f"event: {name}\n" if name else "") + f"data: {data}\n\n").encode()
             self.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
         if broken:

@@ -19,22 +19,51 @@ import pytest
 PACKAGE = "snakemake_executor_plugin_llmagent"
 ROOT = Path(__file__).parents[1]
 
-BASE = frozenset({"errors", "spec", "config", "decisions", "descriptions", "protocols", "text", "syntax", "trials"})
-LEAVES = frozenset({"formats", "data", "llm", "sandbox", "lock", "session", "ledger"})
+BASE = frozenset(
+    {
+        "errors",
+        "spec",
+        "config",
+        "keys",
+        "providers",
+        "decisions",
+        "descriptions",
+        "protocols",
+        "progress",
+        "text",
+        "syntax",
+        "trail",
+        "trials",
+        "budgets",
+        "money",
+    }
+)
+LEAVES = frozenset({"formats", "data", "llm", "sandbox", "lock", "session", "ledger", "pricing", "earlier"})
 BUILT_ON_FORMATS = frozenset({"context", "checks", "probes", "blinding"})
 IDEA = frozenset({"prompts", "replies", "briefs", "roles", "taxonomy", "authoring"})
-COMPOSED = frozenset({"reading", "working", "witness", "operations", "gates", "assembly"})
+COMPOSED = frozenset(
+    {
+        "reading", "working", "witness", "metering", "records", "shown", "forecast", "operations", "gates", "models",
+        "assembly",
+    }
+)  # fmt: skip
 BELOW_DOORS = BASE | LEAVES | BUILT_ON_FORMATS | IDEA | COMPOSED
 
 MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "errors": frozenset(),
     "text": frozenset(),
     "syntax": frozenset(),
+    "trail": frozenset(),
     "spec": frozenset({"errors"}),
-    "config": frozenset({"errors", "text"}),
+    "config": frozenset({"errors", "text", "keys", "budgets"}),
+    "keys": frozenset({"errors"}),
+    "providers": frozenset({"errors"}),
+    "budgets": frozenset({"errors"}),
+    "money": frozenset({"errors", "spec", "descriptions", "protocols"}),
     "decisions": frozenset({"errors", "spec"}),
     "descriptions": frozenset(),
     "protocols": frozenset({"errors", "spec", "descriptions"}),
+    "progress": frozenset({"protocols"}),
     "trials": frozenset({"errors", "spec", "descriptions", "protocols"}),
     **dict.fromkeys(LEAVES, BASE),
     **dict.fromkeys(BUILT_ON_FORMATS, BASE | {"formats"}),
@@ -50,22 +79,29 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "authoring": BASE | {"taxonomy", "briefs", "session", "ledger", "roles", "checks", "probes"},
     "reading": BASE | {"sandbox", "formats"},
     "working": BASE | {"sandbox"},
-    "witness": BASE | {"session"},
+    "witness": BASE | {"session", "earlier"},
+    "shown": BASE | {"context", "blinding", "reading"},
+    "forecast": BASE | {"ledger", "prompts", "roles"},
+    "records": BASE | {"roles"},
+    "metering": BASE | {"ledger", "pricing", "session"},
     "gates": BASE | {"prompts", "data", "checks", "probes", "blinding", "roles", "session", "authoring"},
+    "models": BASE | {"llm"},
     "assembly": BELOW_DOORS - {"assembly"},
     "host": BELOW_DOORS,
     "report": BELOW_DOORS,
     "bench": BELOW_DOORS,
     "doctor": BELOW_DOORS,
+    "export": BELOW_DOORS,
     "variations": BELOW_DOORS | {"host"},
-    "commands": BELOW_DOORS | {"host", "report", "bench", "doctor", "variations"},
+    "commands": BELOW_DOORS | {"host", "report", "bench", "doctor", "variations", "export"},
     "cli": BELOW_DOORS | {"host", "report", "bench", "doctor", "variations", "commands"},
     "__init__": frozenset({"host"}),
 }
 """Part of the package → the other parts that it may import."""
 
 BACKENDS = frozenset({"llm", "sandbox", "formats"})
-"""Parts whose contents `assembly` alone may name, but for these."""
+ASSEMBLING = ("assembly", "models")
+"""Parts whose contents `assembly` alone may name (for models: `models`, which works for it), but for these."""
 NO_BACKENDS = {
     "formats.render": {"context", "host", "cli", "report"},
     **{f"sandbox.{module}": {"host"} for module in ("collect", "layout", "stages", "trees", "warden")},
@@ -87,7 +123,9 @@ VENDORS = {
     "pyarrow": "formats/parquet.py",
     "h5py": "formats/hdf5.py",
     "PIL": "formats/image.py",
+    "genai_prices": "pricing.py",
     "rich": "commands/terminal.py",
+    "shtab": "commands/completion.py",
     "matplotlib": "variations/plot.py",
     "jinja2": "report/page.py",
     "pygments": "report/highlight.py",
@@ -105,7 +143,7 @@ COMMON = frozenset({"numpy", "yaml", "markupsafe"})
 """Packages that every part may use."""
 SNAKEMAKE = ("snakemake", "snakemake_interface_common", "snakemake_interface_executor_plugins")
 ALONE = frozenset(
-    {"checks/runner.py"}
+    {"checks/runner.py", "probes/forks.py"}
     | {
         f"sandbox/{name}.py"
         for name in (
@@ -212,7 +250,12 @@ def _own(path: str, target: str) -> Iterator[str]:
             yield f"{path} runs alone and imports {target}"
     elif here != there and there not in MAY_IMPORT[here]:
         yield f"{here} must not import {there}"
-    elif here != there and there in BACKENDS and here != "assembly" and here not in NO_BACKENDS.get(target, ()):
+    elif (
+        here != there
+        and there in BACKENDS
+        and here not in ("assembly", "models")
+        and here not in NO_BACKENDS.get(target, ())
+    ):
         yield f"{here} names the backend {target}; only assembly may"
 
 

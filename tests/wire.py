@@ -52,13 +52,22 @@ def openai_events(asked: Asked, reply: Reply, model: str) -> Iterator[tuple[str 
     def event(**fields: Any) -> tuple[None, str]:
         return None, json.dumps({**head, **fields})
 
+    if reply.thoughts:
+        delta = {"role": "assistant", "reasoning_content": reply.thoughts}
+        yield event(choices=[{"index": 0, "delta": delta, "finish_reason": None}])
     for choice in whole.get("choices", []):
         delta = {key: value for key, value in choice["message"].items() if value is not None}
-        yield event(choices=[{"index": 0, "delta": delta, "finish_reason": None}])
-        if reply.kind == "broken":
-            return
+        for piece in reply.pieces or [None]:
+            if piece is not None:
+                reply.before_piece()
+                delta = {**delta, "content": piece}
+            yield event(choices=[{"index": 0, "delta": delta, "finish_reason": None}])
+        if reply.kind in ("broken", "unfinished"):
+            break
         yield event(choices=[{"index": 0, "delta": {}, "finish_reason": choice["finish_reason"]}])
-    if (asked.body.get("stream_options") or {}).get("include_usage"):
+    if reply.kind == "broken":
+        return
+    if reply.counted and (asked.body.get("stream_options") or {}).get("include_usage"):
         yield event(choices=[], usage=whole["usage"])
     yield None, "[DONE]"
 
@@ -82,7 +91,7 @@ def anthropic_body(asked: Asked, reply: Reply, model: str) -> dict[str, Any]:
         return body
     # Two blocks, so that whoever takes the first one alone is caught.
     half = len(reply.text) // 2
-    pieces = [] if reply.kind == "empty" else [reply.text[:half], reply.text[half:]]
+    pieces = [] if reply.kind == "empty" else list(reply.pieces) or [reply.text[:half], reply.text[half:]]
     content = [{"type": "text", "text": piece} for piece in pieces]
     stop = _ANTHROPIC_STOPS.get(reply.finish, reply.finish)
     return body | {
@@ -108,9 +117,10 @@ def anthropic_events(asked: Asked, reply: Reply, model: str) -> Iterator[tuple[s
     yield event("message_start", message=start)
     yield event("ping")
     for index, block in enumerate(whole["content"]):
+        reply.before_piece()
         yield event("content_block_start", index=index, content_block={"type": "text", "text": ""})
         yield event("content_block_delta", index=index, delta={"type": "text_delta", "text": block["text"]})
-        if reply.kind == "broken":
+        if reply.kind in ("broken", "unfinished"):
             return
         yield event("content_block_stop", index=index)
     final = {key: usage[key] for key in ("output_tokens", "output_tokens_details")}

@@ -124,6 +124,7 @@ class Case:
         params, wildcards: values of the job.
         slice: how many first entries of its inputs the script was given, 0 for all.
         siblings: outputs of other jobs of the rule that may be the same.
+        blinded: whether inputs are masked twins of the data.
     """
 
     text: str
@@ -134,6 +135,7 @@ class Case:
     wildcards: Mapping[str, str] = field(default_factory=dict)
     slice: int = 0
     siblings: tuple[Sibling, ...] = ()
+    blinded: bool = False
 
     def documents(self) -> Iterator[tuple[Part, Any]]:
         """The outputs that are JSON or YAML, and what they hold."""
@@ -171,4 +173,5 @@ def case_of(asked: Mapping[str, Any]) -> Case:
     return Case(
         text=asked["text"], source=asked["source"], inputs=parts(asked["inputs"]), outputs=parts(asked["outputs"]),
         params=asked["params"], wildcards=asked["wildcards"], slice=asked["slice"], siblings=siblings,
+        blinded=asked.get("blinded", False),
     )  # fmt: skip

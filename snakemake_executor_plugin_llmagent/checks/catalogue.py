@@ -68,13 +68,17 @@ def weights_sum(column: str | None = None, total: float | None = None, tolerance
     """
 
 
-def variation_moves(up: str = "up", down: str = "down", signed: bool = True) -> None:
+def variation_moves(
+    up: str = "up", down: str = "down", signed: bool = True, largest: float | dict[str, float] | None = None
+) -> None:
     """Up and down variations differ from the nominal result, and lie on opposite sides of it where `signed`.
 
     Keys, histograms, columns or files with `up` and `down` as a word of their name (`n_jes_up`, `jesUp`) are
     compared with each other, and with the same name without the word, without the systematic before it, or with
-    `nominal`: something differs by more than 1e-9, and (up - nominal) (down - nominal) < 0 for the sums. Source:
-    the list of JFC: "systematics with exactly zero effect because the variation was never applied".
+    `nominal`: something differs by more than 1e-9, (up - nominal) (down - nominal) < 0 for the sums, and neither
+    moves what they hold, sum |x - nominal|, 20 times as far as the other. Sums, and means of histograms, move by no
+    more than `largest` of them, for all variations or by a word of their name (`{"scale": 0.01}`). Source: the list of
+    JFC: "systematics with exactly zero effect because the variation was never applied".
     """
 
 
@@ -91,7 +95,8 @@ def efficiency_in_unit_interval() -> None:
     """Efficiencies, acceptances, fractions and p-values lie between 0 and 1, with errors that fit.
 
     0 <= e <= 1 for keys and columns called so; where `passed` and `total` stand beside it e = passed / total, and
-    its error is within a factor of 3 of sqrt(e (1 - e) / n). Source: PDG, "Statistics", binomial proportions.
+    its error is within a factor of 3 of sqrt(e (1 - e) / n). Else n is at most the entries of the inputs, and at least
+    the denominator, where e is a ratio of whole numbers. Source: PDG, "Statistics", binomial proportions.
     """
 
 
@@ -114,11 +119,33 @@ def limit_ordering() -> None:
     """
 
 
+def upper_limit(background_uncertainty: float | None = None, tolerance: float = 0.1) -> None:
+    """CLs limits of a counting experiment are those of its counts.
+
+    CLs(mu) = P(n <= n_obs | mu s + b) / P(n <= n_obs | b) = 1 - CL, of `counts` with `observed`, `signal` and
+    `background`; averaged over a Gaussian of the background (Cousins and Highland, NIM A 320 (1992) 331), or asymptotic
+    (Cowan et al., Eur. Phys. J. C 71 (2011) 1554, eqs. 14 and 88). `observed` and all `expected` are within a relative
+    `tolerance` of one of both, and not those of a known mistake: CLs+b, P(n < n_obs), another level, no uncertainty,
+    the expected limit for the observed one. The uncertainty of the background (of it) is `background_uncertainty`,
+    `background_error`, or the param that is called so. Source: A. L. Read, J. Phys. G 28 (2002) 2693.
+    """
+
+
 def mass_window(low: float, high: float, column: str | None = None) -> None:
     """A mass (column, histogram or fitted position) lies within [low, high] GeV.
 
     All finite values of a column called like a mass (`m_yy`, `mass`), else the fitted position (`mean`, `mu`,
     `m_h`), else the bins of a histogram of it that hold something. `column` names it, where several are there.
+    """
+
+
+def column_range(column: str, low: float | None = None, high: float | None = None, unit: str = "GeV") -> None:
+    """A column of the outputs lies within [low, high], of which one end may be open.
+
+    low <= x <= high for all values of every column of this name, in tables, arrays and lists of records; of lists all
+    members. What an event does not have (NaN) is passed over, but there has to be a value. Ends are kept to 1e-6, as
+    near as single precision comes. `unit` is that of the ends, for the message; an energy that would lie within them
+    in another unit is told so.
     """
 
 
@@ -140,7 +167,8 @@ CONTRACTS: Mapping[str, Callable[..., None]] = {
     function.__name__: function
     for function in (
         fit_valid, pulls, chi2_band, yields_conserved, cutflow_monotonic, weights_sum, variation_moves, poisson_errors,
-        efficiency_in_unit_interval, significance, limit_ordering, mass_window, closure, stable_seed,
+        efficiency_in_unit_interval, significance, limit_ordering, upper_limit, mass_window, column_range, closure,
+        stable_seed,
     )
 }  # fmt: skip
 """Name → declaration."""

@@ -22,7 +22,7 @@ def ended_well(trial: Trial) -> Iterable[Finding]:
     if execution is None or execution.succeeded:
         return []
     if execution.ending in LIMITS:
-        text = f"The script was ended after {execution.seconds:.0f} s. {execution.limit}".rstrip()
+        text = f"The script was ended. {execution.limit}".rstrip()  # not when: a question reads the same each time
         return [Finding(check=LIMITS[execution.ending], message=text)]
     if execution.ending is Ending.SIGNAL:
         return [Finding(check="run.signal", message=f"The script was ended by {_signal_name(-execution.returncode)}.")]

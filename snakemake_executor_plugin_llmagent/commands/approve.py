@@ -11,29 +11,48 @@ from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_llmagent import lock
 from snakemake_executor_plugin_llmagent.blinding.words import hidden
-from snakemake_executor_plugin_llmagent.commands.rules import Add, blind_of, person, rule_of
+from snakemake_executor_plugin_llmagent.commands.rules import Add, blind_of, home_of, next_step, rule_of
 from snakemake_executor_plugin_llmagent.errors import ConfigError, NotApproved
+from snakemake_executor_plugin_llmagent.host import versions
+from snakemake_executor_plugin_llmagent.host.person import persons_name
 from snakemake_executor_plugin_llmagent.lock import Approval, Lock, Status, opened
 from snakemake_executor_plugin_llmagent.session import utc_now
 from snakemake_executor_plugin_llmagent.spec import State
+from snakemake_executor_plugin_llmagent.trail import APPROVED, UNBLINDED, act
 
 if TYPE_CHECKING:
     from snakemake_executor_plugin_llmagent.host.declared import AgentRule
+
+EXAMPLES = """\
+examples:
+  llmagent show fit_myy                           look at the script first
+  llmagent approve fit_myy                        it is right: freeze it
+  llmagent approve fit_myy --name "A. Physicist"  in another name
+  llmagent approve --stale fit_myy                right for the new sentence too
+"""
+EXAMPLES_UNBLIND = """\
+examples:
+  llmagent show fit_myy              look at the script first
+  llmagent unblind fit_myy           it is right: open the data to it
+  git add agents/fit_myy.lock.yaml   the lock tells who opened them, and when
+"""
 
 
 def add_approve(add: Add) -> None:
     """Add the command to those of `llmagent`."""
     approve = add("approve", run, "Approve the script that lies there, in your name.")
-    approve.add_argument("rule", metavar="RULE")
+    approve.add_argument("rule", metavar="RULE", help="an agent rule; `llmagent status` lists them")
     approve.add_argument("--name", help="your name; by default that of git, or of your account")
     approve.add_argument("--stale", action="store_true", help="also if the rule asks for something else by now")
+    approve.epilog = EXAMPLES
 
 
 def add_unblind(add: Add) -> None:
     """Add the command to those of `llmagent`."""
     unblind = add("unblind", run_unblind, "Open the data of a blinded rule to its frozen script, in your name.")
-    unblind.add_argument("rule", metavar="RULE")
+    unblind.add_argument("rule", metavar="RULE", help="an agent rule; `llmagent status` lists them")
     unblind.add_argument("--name", help="your name; by default that of git, or of your account")
+    unblind.epilog = EXAMPLES_UNBLIND
 
 
 def run(options: argparse.Namespace) -> int:
@@ -41,24 +60,31 @@ def run(options: argparse.Namespace) -> int:
     rule = rule_of(options)
     status = lock.status(rule.script, rule.spec.digest)
     if status.source is None:
-        raise NotApproved(f"Rule {rule.name} has no script to approve; {rule.script} does not exist.")
-    if status.state is State.STALE and not options.stale:
+        step = next_step(rule.name, status.state)
+        raise NotApproved(f"Rule {rule.name} has no script to approve; {rule.script} does not exist.\n{step}")
+    if status.lock is not None and status.lock.spec_digest != rule.spec.digest and not options.stale:
         raise NotApproved(
             f"Rule {rule.name} asks for something else than what its script was written for. If the script is right "
             f"for it all the same: llmagent approve --stale {rule.name}"
         )
     _must_parse(rule.script, status.source)
-    approval = Approval(by="person", name=options.name or person(rule.script.parent), time=utc_now())
-    if status.state is not State.FROZEN:
+    approval = Approval(by="person", name=options.name or persons_name(rule.script.parent), time=utc_now())
+    by_person = status.state is State.FROZEN and status.lock is not None and _by_person(status.lock)
+    if not by_person:
+        versions.keep(home_of(options), status.source)
         lock.write_lock(lock.lock_path(rule.script), _approved(rule, status, approval))
     facts = {"rule": rule.name, "script": str(rule.script), "before": str(status.state), "approval": asdict(approval)}
     if options.json:
         print(json.dumps(facts, indent=2))
-    elif status.state is State.FROZEN:
+    elif by_person:
         print(f"{rule.name} is frozen already: {status.reason}.")
     else:
         print(f"{rule.name} is frozen now, approved by {approval.name}. Commit {lock.lock_path(rule.script)}.")
     return 0
+
+
+def _by_person(found: Lock) -> bool:
+    return found.approval is not None and found.approval.by == "person"
 
 
 def _must_parse(script: Path, source: str) -> None:
@@ -75,14 +101,16 @@ def _approved(rule: AgentRule, status: Status, approval: Approval) -> Lock:
     if status.lock is None or status.lock.script_digest != digest:
         base = status.lock or Lock(rule=rule.name, spec_text="", spec_digest="", script_digest="", approval=None,
                                    created=approval.time)  # fmt: skip
-        base = replace(base, checks={}, review=None, sandbox={}, run={})
+        approved = base.script_digest if base.approval is not None else base.replaces
+        base = replace(base, checks={}, evidence={}, review=None, sandbox={}, run={}, replaces=approved)
     else:
         base = status.lock
     # Who opened the data opened them to this script as an answer to this question.
     same = base.script_digest == digest and base.spec_digest == rule.spec.digest
     blind = base.blind if same else hidden(rule.spec.blind)
+    entry = act(APPROVED, name=approval.name or "", time=approval.time, script_digest=digest)
     return replace(base, rule=rule.name, spec_text=rule.spec.text, spec_digest=rule.spec.digest, script_digest=digest,
-                   approval=approval, blind=blind)  # fmt: skip
+                   approval=approval, blind=blind, trail=(*base.trail, entry))  # fmt: skip
 
 
 def run_unblind(options: argparse.Namespace) -> int:
@@ -96,9 +124,10 @@ def run_unblind(options: argparse.Namespace) -> int:
         raise NotApproved(f"Rule {rule.name} is {status.state}, not frozen: {status.reason}.{approve}")
     before, path = opened(status), lock.lock_path(rule.script)
     if not before:
-        name = options.name or person(rule.script.parent)
-        act = {"name": name, "time": utc_now(), "script_digest": status.lock.script_digest}
-        lock.write_lock(path, replace(status.lock, blind={**hidden(rule.spec.blind), "unblinded": act}))
+        name = options.name or persons_name(rule.script.parent)
+        who = {"name": name, "time": utc_now(), "script_digest": status.lock.script_digest}
+        trail = (*status.lock.trail, act(UNBLINDED, **who))
+        lock.write_lock(path, replace(status.lock, blind={**hidden(rule.spec.blind), "unblinded": who}, trail=trail))
         status = lock.status(rule.script, rule.spec.digest)
     blind = blind_of(rule, status)
     if options.json:

@@ -16,26 +16,35 @@ from snakemake_executor_plugin_llmagent.lock import opened
 from snakemake_executor_plugin_llmagent.spec import State
 from snakemake_executor_plugin_llmagent.text import clean
 
+EXAMPLES = """\
+examples:
+  llmagent eject -n fit_myy     what would change in the Snakefile
+  llmagent eject fit_myy        change it; a copy of the Snakefile is kept
+"""
+
 
 def add_eject(add: Add) -> None:
     """Add the command to those of `llmagent`."""
     eject = add("eject", run, "Turn an agent rule into a plain `script:` rule.")
-    eject.add_argument("rule", metavar="RULE")
+    eject.add_argument("rule", metavar="RULE", help="an agent rule; `llmagent status` lists them")
     eject.add_argument("-n", "--dry-run", action="store_true", help="only show what would change")
+    eject.epilog = EXAMPLES
 
 
 def run(options: argparse.Namespace) -> int:
     """Eject a rule; returns the exit status."""
     from snakemake_executor_plugin_llmagent.host.eject import ejected
+    from snakemake_executor_plugin_llmagent.host.frozen import not_runnable
     from snakemake_executor_plugin_llmagent.host.project import named
 
     rules = rules_of(options)
     rule = named(rules, options.rule)
     status = lock.status(rule.script, rule.spec.digest)
     if status.state not in (State.FROZEN, State.EDITED):
-        raise NotApproved(f"Rule {rule.name} has no script that may run ({status.state}: {status.reason}).")
+        raise NotApproved(not_runnable(rule, status))
     if rule.spec.blind is not None and not opened(status):
-        raise NotApproved(f"Rule {rule.name} is blinded; as a plain rule it would run on the data. Unblind it first.")
+        raise NotApproved(f"Rule {rule.name} is blinded; as a plain rule it would run on the data. Unblind it "
+                          f"first: llmagent unblind {rule.name}")  # fmt: skip
     path, before, after = ejected(rule, rules)
     changes = "".join(difflib.unified_diff(before.splitlines(True), after.splitlines(True), str(path), str(path)))
     backup = None

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import getpass
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from snakemake_executor_plugin_llmagent import lock
 from snakemake_executor_plugin_llmagent.blinding.words import in_words
-from snakemake_executor_plugin_llmagent.errors import ConfigError, LockMismatch
+from snakemake_executor_plugin_llmagent.errors import LockMismatch
 from snakemake_executor_plugin_llmagent.lock import Status, opened
 
 if TYPE_CHECKING:
@@ -57,6 +55,22 @@ def facts_of(rule: AgentRule) -> tuple[dict[str, Any], Status | None]:
     return {**facts, "state": str(status.state), "reason": reason, **({"blind": blind} if blind else {})}, status
 
 
+def next_step(rule: str, state: str) -> str:
+    """What a person may do about a rule in a state; empty where nothing is to be done."""
+    from snakemake_executor_plugin_llmagent.host.frozen import write_command
+
+    written = f"\n  {write_command(rule)}"
+    steps = {
+        "missing": f"Have it written with:{written}",
+        "stale": f"Have it written anew with:{written}\nIf it is right for what the rule asks for now: "
+        f"llmagent approve --stale {rule}",
+        "edited": f"It runs as it is. To freeze it: llmagent approve {rule}",
+        "awaiting": f"Look at it, then run: llmagent approve {rule}\nOr have another one written:\n"
+        f'  llmagent reject {rule} --because "what is wrong"',
+    }
+    return steps.get(state, "")
+
+
 def blind_of(rule: AgentRule, status: Status) -> str:
     """Whether a rule is blinded, in words; empty for others."""
     if rule.spec.blind is None:
@@ -68,14 +82,6 @@ def blind_of(rule: AgentRule, status: Status) -> str:
     return f"unblinded by {who.get('name')}, {who.get('time')} (was blinded: {what})"
 
 
-def person(folder: Path) -> str:
-    """The person's name as the project's git knows it, or else that of the account."""
-    try:
-        asked = subprocess.run(["git", "config", "user.name"], cwd=folder, capture_output=True, text=True, check=False)
-        named = asked.stdout.strip()
-    except OSError:
-        named = ""
-    try:
-        return named or getpass.getuser()
-    except (OSError, KeyError):  # an account without a name, as in some containers
-        raise ConfigError("Nobody knows your name; give it with --name.") from None
+def home_of(options: argparse.Namespace) -> Path:
+    """Where the plugin keeps what is never committed, in the working directory that the options name."""
+    return (options.directory or Path.cwd()).absolute() / ".snakemake" / "llmagent"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 STYLES = {"frozen": "green", "edited": "yellow", "stale": "magenta", "missing": "red", "awaiting": "cyan"}
 """State of a rule → its style."""
@@ -21,12 +22,14 @@ class Column:
         style: of its cells, where they have none of their own.
         folds: whether long texts go on in a further line; otherwise the column is as wide as they are.
         right: whether its texts stand at its right side, as numbers do.
+        least: how wide it is at least, however little room there is [characters].
     """
 
     title: str
     style: str = ""
     folds: bool = False
     right: bool = False
+    least: int | None = None
 
 
 def print_table(columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> None:
@@ -38,8 +41,9 @@ def print_table(columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> No
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=False)
     for column in columns:
+        justify: Literal["left", "right"] = "right" if column.right else "left"
         table.add_column(
-            column.title, no_wrap=not column.folds, overflow="fold", justify="right" if column.right else "left"
+            column.title, no_wrap=not column.folds, overflow="fold", justify=justify, min_width=column.least
         )
     for row in rows:
         cells = [
@@ -57,9 +61,9 @@ def print_line(*parts: Cell) -> None:
     Console().print(*(Text(part) if isinstance(part, str) else Text(part[0], style=part[1]) for part in parts))
 
 
-def print_source(source: str, language: str = "python") -> None:
-    """Print a source with its lines numbered and in colours."""
+def print_source(source: str, language: str = "python", *, numbered: bool = True) -> None:
+    """Print a source in colours, its lines numbered."""
     from rich.console import Console
     from rich.syntax import Syntax
 
-    Console().print(Syntax(source, language, line_numbers=True, background_color="default"))
+    Console().print(Syntax(source, language, line_numbers=numbered, background_color="default"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -40,3 +42,9 @@ def _leaves(found: Any, place: str, leave_out: frozenset[str], left: list[int]) 
     elif isinstance(found, list):
         for number, value in enumerate(found):
             yield from _leaves(value, f"{place}[{number}]", leave_out, left)
+
+
+def of_document(document: Any) -> dict[str, str]:
+    """The fingerprint of a document, texts and all, under the name `document`."""
+    text = json.dumps(document, sort_keys=True, default=str)
+    return {"document": hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from snakemake_executor_plugin_llmagent.data.contents import Array, CannotRead, Contents, Histogram, Sheet
+from snakemake_executor_plugin_llmagent.data.fingerprint import fingerprints, of_bytes
 from snakemake_executor_plugin_llmagent.data.leaves import MOST_LEAVES, leaves
 from snakemake_executor_plugin_llmagent.data.load import format_of, load
 
@@ -23,19 +24,24 @@ _NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?![\w
 def measure(asked: Mapping[str, Any]) -> dict[str, Any]:
     """The operation: `{"files": [path, ...]}` → `{path: {"numbers": {name: number}, "problem": text}}`.
 
-    With `"texts": true` also the numbers in plain texts are taken, by the order in which they stand there.
+    With `"texts": true` also the numbers in plain texts are taken, by the order in which they stand there; with
+    `"parts": true` there are also `parts`, fingerprints of all that the file holds.
     """
-    texts = bool(asked.get("texts"))
-    return {str(path): _measured(Path(path), texts) for path in asked["files"]}
+    texts, parts = bool(asked.get("texts")), bool(asked.get("parts"))
+    return {str(path): _measured(Path(path), texts, parts) for path in asked["files"]}
 
 
-def _measured(path: Path, texts: bool) -> dict[str, Any]:
+def _measured(path: Path, texts: bool, parts: bool) -> dict[str, Any]:
     try:
         if texts and not format_of(path) and path.suffix.lower() in TEXTS:
-            return {"numbers": numbers_in_text(path), "problem": ""}
-        return {"numbers": numbers_of(load(path)), "problem": ""}
+            found = {"numbers": numbers_in_text(path), "problem": ""}
+            return {**found, "parts": of_bytes(path)} if parts else found
+        contents = load(path)
+        found = {"numbers": numbers_of(contents), "problem": ""}
+        return {**found, "parts": fingerprints(contents)} if parts else found
     except (CannotRead, OSError) as error:
-        return {"numbers": {}, "problem": str(error)}
+        found = {"numbers": {}, "problem": str(error)}
+        return {**found, "parts": of_bytes(path)} if parts else found
 
 
 def numbers_in_text(path: Path) -> dict[str, float]:

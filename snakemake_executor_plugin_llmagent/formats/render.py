@@ -83,8 +83,9 @@ def _table(table: Table, max_ranges: int | None, max_columns: int | None, twin: 
     head = f"{name}{clean_value(table.kind, NAME_LIMIT)}"
     if table.entries is not None:
         head += f", {table.entries} {'entry' if table.entries == 1 else 'entries'}"
-    if table.columns and table.looked_at and table.looked_at != table.entries:
-        head += f", values from {table.looked_at} of them" if table.entries is not None else ", values from the head"
+    if table.columns and max_ranges != 0 and table.looked_at and table.looked_at != table.entries:
+        some = f"{table.looked_at} of them alone" if table.entries is not None else "the head alone"
+        head += f", ranges and means from {some}"
     yield head
     if table.note:
         yield f"  ({clean_value(table.note, _NOTE_LIMIT)})"

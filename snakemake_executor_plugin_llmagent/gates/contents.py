@@ -37,6 +37,7 @@ def question(trial: Trial) -> dict[str, Any]:
         "params": _plain(job.params),
         "wildcards": dict(job.wildcards),
         "slice": trial.slice,
+        "blinded": trial.spec.blind is not None,
         "siblings": list(_siblings(trial)),
         "contracts": [
             {"name": call.name, "arguments": dict(call.arguments), "label": call.label or call.name}

@@ -11,6 +11,7 @@ from snakemake_executor_plugin_llmagent.gates import Bench
 from snakemake_executor_plugin_llmagent.gates.agreement import MOST_LISTED, Agreement, compare, in_words
 from snakemake_executor_plugin_llmagent.gates.arbiter import arbitrate
 from snakemake_executor_plugin_llmagent.gates.numbers import numbers_of
+from snakemake_executor_plugin_llmagent.progress import Phase, Step
 from snakemake_executor_plugin_llmagent.protocols import Finding, Severity, Task, Trial
 from snakemake_executor_plugin_llmagent.roles import Attempt, Coder
 from snakemake_executor_plugin_llmagent.spec import Spec, digest_text
@@ -98,7 +99,8 @@ class CrossCheck:
         supervisor, first = self._shop.supervisor, attempt.draft.source
         if not differ or supervisor is None or first is None or self._second is None or self._last is None:
             return ""
-        self._shop.tell(f"{supervisor.model.name} compares the two scripts")
+        by = supervisor.model.name
+        self._shop.tell(f"{by} compares the two scripts", Step(phase=Phase.CROSSCHECKS, model=by))
         brief, table = self._shop.context(spec, task), in_words(self._last.apart)
         try:
             said = arbitrate(supervisor.model, brief, first, self._second.source, table)
@@ -113,7 +115,8 @@ class CrossCheck:
         brief = shop.context(spec, task)
         last: Attempt | None = None
         for number in range(1, TRIES + 1):
-            shop.tell(f"cross-check: {name} writes a second script (try {number} of {TRIES})")
+            said = f"cross-check: {name} writes a second script (try {number} of {TRIES})"
+            shop.tell(said, Step(phase=Phase.CROSSCHECKS, model=name))
             try:
                 draft = self._coder.write(brief, last)
             except ModelUnavailable as error:

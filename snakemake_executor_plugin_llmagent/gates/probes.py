@@ -8,7 +8,7 @@ from pathlib import Path
 
 from snakemake_executor_plugin_llmagent.gates import Bench
 from snakemake_executor_plugin_llmagent.probes.lab import Lab
-from snakemake_executor_plugin_llmagent.probes.named import STABLE, Named, check
+from snakemake_executor_plugin_llmagent.probes.named import STABLE, Named
 from snakemake_executor_plugin_llmagent.probes.usual import Tried, Usual
 from snakemake_executor_plugin_llmagent.protocols import Task, Trial
 from snakemake_executor_plugin_llmagent.spec import Call, Spec
@@ -16,7 +16,7 @@ from snakemake_executor_plugin_llmagent.trials import Evidence, First, Gate, OnS
 
 
 def probes_gate(bench: Bench, first: First) -> Gate:
-    """The probes that a rule names, or the usual ones; `first` cuts large inputs down to their first entries."""
+    """The usual probes and those that a rule names; `first` cuts large inputs down to their first entries."""
     probes = _Probes(bench, first)
     return Gate(name="probes", judge=probes.judge, on_slices=OnSlices.ONLY, ahead=probes.ahead)
 
@@ -34,23 +34,17 @@ class _Begun:
         self._usual = usual
         self._tried: Tried | None = None
         self._failure: BaseException | None = None
-        self._hurry, self._stop = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._make, name="usual probes", daemon=True)
         self._thread.start()
 
     def _make(self) -> None:
         try:
-            self._tried = self._usual.begin(self._enough)
+            self._tried = self._usual.begin()
         except BaseException as failure:  # told to whoever waits for the outcome
             self._failure = failure
 
-    def _enough(self, number: int) -> bool:
-        return self._stop.is_set() or (number > 0 and self._hurry.is_set())
-
     def evidence(self) -> Evidence:
-        """What they show, once they are made: the first in any case, others if there is time."""
-        self._thread.join(self._usual.patience)
-        self._hurry.set()
+        """What they show, once they are made."""
         self._thread.join()
         if self._failure is not None:
             raise self._failure
@@ -59,7 +53,7 @@ class _Begun:
 
     def end(self) -> None:
         """Wait until nothing of it is left; what was not begun is not begun any more."""
-        self._stop.set()
+        self._usual.enough()
         self._thread.join()
 
 
@@ -73,11 +67,11 @@ class _Probes:
         self._begun: dict[Path, _Begun] = {}
 
     def ahead(self, task: Task, trial: Trial) -> Callable[[], None]:
-        """Begin the usual probes of a trial, if its rule names none."""
-        if trial.spec.probes is not None or trial.layout is None:
+        """Begin the usual probes of a trial, unless its rule wants none."""
+        if trial.spec.probes == () or trial.layout is None:
             return lambda: None
         stage, folder = trial.layout.stage, self._folder()
-        begun = self._begun[stage] = _Begun(Usual(self._lab(task, trial, folder)))
+        begun = self._begun[stage] = _Begun(Usual(self._lab(task, trial, folder), alone=trial.spec.probes is None))
 
         def end() -> None:
             begun.end()
@@ -90,9 +84,7 @@ class _Probes:
         """What the probes show of a trial."""
         assert trial.layout is not None
         usual, calls = Evidence(), named(trial.spec)
-        for call in calls:
-            check(call)
-        if trial.spec.probes is None:
+        if trial.spec.probes != ():
             ended = None if trial.layout.stage in self._begun else self.ahead(task, trial)
             try:
                 usual = self._begun[trial.layout.stage].evidence()
@@ -107,7 +99,9 @@ class _Probes:
             asked = Named(self._on_slice(lab), calls).judge()
         finally:
             self._bench.discard(folder)
-        return Evidence(findings=(*usual.findings, *asked.findings), results={**usual.results, **asked.results})
+        said = {finding.check for finding in asked.findings}
+        more = [finding for finding in usual.findings if finding.check not in said]
+        return Evidence(findings=(*more, *asked.findings), results={**usual.results, **asked.results})
 
     def _folder(self) -> Path:
         folder = self._bench.folder()

@@ -14,7 +14,7 @@ from snakemake_executor_plugin_llmagent.checks.own import load as load_check
 from snakemake_executor_plugin_llmagent.decisions import constant_name
 from snakemake_executor_plugin_llmagent.errors import ConfigError
 from snakemake_executor_plugin_llmagent.host.names import CHECK, PROBE, Named, Ready
-from snakemake_executor_plugin_llmagent.probes.catalogue import PROBES
+from snakemake_executor_plugin_llmagent.probes.catalogue import DEMANDS, PROBES
 from snakemake_executor_plugin_llmagent.spec import Blind, Call
 
 MC_ONLY = "mc_only"
@@ -44,7 +44,22 @@ def probes_of(where: str, value: object) -> tuple[Call, ...] | None:
     """
     if value is None:
         return None
-    return tuple(_call(where, "probes", PROBE, entry, PROBES, "") for entry in _listed(where, "probes", value))
+    calls = tuple(_call(where, "probes", PROBE, entry, PROBES, "") for entry in _listed(where, "probes", value))
+    for call in calls:
+        _check_response(where, call)
+    return calls
+
+
+def _check_response(where: str, call: Call) -> None:
+    demanded, known = call.arguments.get("response"), DEMANDS[call.name]
+    if demanded is None or demanded in known:
+        return
+    near = difflib.get_close_matches(str(demanded), known, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise ConfigError(
+        f"{where}`probes`: {call.label or call.name} demands the response {demanded!r}, but it can be "
+        f"{', '.join(known)}.{hint}"
+    )
 
 
 def _listed(where: str, option: str, value: object) -> list[object]:

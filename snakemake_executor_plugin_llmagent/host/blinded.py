@@ -26,6 +26,7 @@ from snakemake_executor_plugin_llmagent.lock import Status
 from snakemake_executor_plugin_llmagent.protocols import Job, Task
 from snakemake_executor_plugin_llmagent.sandbox import layout
 from snakemake_executor_plugin_llmagent.spec import Spec
+from snakemake_executor_plugin_llmagent.trail import REJECTED
 
 if TYPE_CHECKING:
     from snakemake_executor_plugin_llmagent.assembly import Assembly
@@ -53,10 +54,28 @@ def opened_script(script: Path, spec: Spec) -> str:
 
 def digest_param(agent: AgentRule) -> str:
     """What stands for a rule in its jobs' params: another value makes Snakemake run them again."""
-    if agent.spec.blind is None:
-        return agent.spec.digest
-    seen = f"unblinded:{agent.unblinded}" if agent.unblinded else "blinded"
-    return f"{agent.spec.digest}:{seen}"
+    parts = [agent.spec.digest]
+    if agent.spec.blind is not None:
+        parts.append(f"unblinded:{agent.unblinded}" if agent.unblinded else "blinded")
+    if agent.rejections:
+        parts.append(f"rejected:{agent.rejections}")
+    return ":".join(parts)
+
+
+def times_rejected(script: Path) -> int:
+    """How often people have rejected a script of the rule, while a Snakefile is parsed; as for `opened_script`.
+
+    What a rejected script made is not up to date. As the count never falls, what the next script makes is.
+    """
+    path = lock.lock_path(script)
+    try:
+        # Reading a lock as YAML takes milliseconds, and each Snakemake that runs one job parses all rules.
+        if f"act: {REJECTED}" not in path.read_text(encoding="utf-8"):
+            return 0
+        found = lock.read_lock(path)
+    except (AgentError, OSError, UnicodeDecodeError):
+        return 0
+    return sum(entry["act"] == REJECTED for entry in found.trail) if found is not None else 0
 
 
 def made_from_twins(recorded: Iterable[object]) -> bool:

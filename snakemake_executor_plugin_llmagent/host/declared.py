@@ -22,9 +22,10 @@ from snakemake_executor_plugin_llmagent.config import (
 )
 from snakemake_executor_plugin_llmagent.errors import ConfigError
 from snakemake_executor_plugin_llmagent.host.asked import blind_of, checks_of, crosscheck_of, decide_of, probes_of
-from snakemake_executor_plugin_llmagent.host.blinded import digest_param, opened_script
+from snakemake_executor_plugin_llmagent.host.blinded import digest_param, opened_script, times_rejected
 from snakemake_executor_plugin_llmagent.host.names import offer_names
 from snakemake_executor_plugin_llmagent.host.provenance import with_provenance
+from snakemake_executor_plugin_llmagent.host.providers import providers_of
 from snakemake_executor_plugin_llmagent.host.withheld import note_secrets
 from snakemake_executor_plugin_llmagent.host.wrong import AgentRuleError, SandboxError
 from snakemake_executor_plugin_llmagent.spec import Document, Kind, Slot, Spec
@@ -37,9 +38,9 @@ For a blinded rule it also says whether the job sees its data.
 
 KNOWN = (
     "model", "coder", "supervisor", "supervision", "max_attempts", "approve", "timeout", "checks", "context", "sandbox",
-    "readable", "probes", "blind", "decide", "crosscheck", "slice",
+    "readable", "probes", "blind", "decide", "crosscheck", "slice", "fallback", "budget",
 )  # fmt: skip
-PLANNED = ("budget", "skills")
+PLANNED = ("skills",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +80,7 @@ class AgentRule:
         options: choices about authoring.
         script: where its script lies, or will.
         unblinded: digest of the script to which the data of a blinded rule were open when the Snakefile was read.
+        rejections: how often people had rejected a script of the rule by then.
     """
 
     name: str
@@ -86,6 +88,7 @@ class AgentRule:
     options: Options
     script: Path
     unblinded: str = ""
+    rejections: int = 0
 
     def unconfined(self, text: str) -> SandboxError:
         """Why a job of the rule fails although its script may be right."""
@@ -177,6 +180,7 @@ def _declare(
             f"none`, in a profile, or with {SANDBOX_VARIABLE}=none in the environment of Snakemake."
         )
     persons_choices()  # under other executors nothing else looks at them before jobs run
+    providers_of(workflow)
     note_secrets(workflow)
     claims = workflow.__dict__.setdefault("_llmagent_claims", {})
     return Declaration(name=name, text=text, options=chosen, documents=documents, checks=checks, asked=asked,
@@ -279,7 +283,10 @@ def _complete(ruleinfo: AgentRuleInfo, rulename: str) -> AgentRule:
         raise _error(declaration, str(error)) from None
     script = _claim(declaration, ruleinfo.name or declaration.name or rulename, rulename, spec.digest)
     opened = opened_script(script, spec)
-    return AgentRule(name=rulename, spec=spec, options=declaration.options, script=script, unblinded=opened)
+    return AgentRule(
+        name=rulename, spec=spec, options=declaration.options, script=script, unblinded=opened,
+        rejections=times_rejected(script),
+    )  # fmt: skip
 
 
 def _claim(declaration: Declaration, defined: str, rulename: str, digest: str) -> Path:

@@ -8,6 +8,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,33 +16,42 @@ from typing import Any
 from snakemake_interface_common.exceptions import WorkflowError
 
 from snakemake_executor_plugin_llmagent import lock
-from snakemake_executor_plugin_llmagent.assembly import Assembly, Settings
+from snakemake_executor_plugin_llmagent.assembly import Assembly
 from snakemake_executor_plugin_llmagent.authoring import Workshop, author, record, try_out
 from snakemake_executor_plugin_llmagent.config import (
     DEFAULTS,
-    KEY_VARIABLES,
     Options,
     check_readable,
-    read_keys,
     remove_keys,
 )
-from snakemake_executor_plugin_llmagent.errors import AgentError, Cancelled, NotApproved, SandboxUnavailable
+from snakemake_executor_plugin_llmagent.errors import (
+    AgentError,
+    BudgetExceeded,
+    Cancelled,
+    NotApproved,
+    SandboxUnavailable,
+)
+from snakemake_executor_plugin_llmagent.host import freezing, versions
+from snakemake_executor_plugin_llmagent.host.asking import ask, can_ask
 from snakemake_executor_plugin_llmagent.host.blinded import Blinds
 from snakemake_executor_plugin_llmagent.host.bridge import JobTask
+from snakemake_executor_plugin_llmagent.host.chosen import settings_of
 from snakemake_executor_plugin_llmagent.host.declared import AgentRule, script_reference
 from snakemake_executor_plugin_llmagent.host.delivery import keep_edited, publish_trial, write_log, written
 from snakemake_executor_plugin_llmagent.host.frozen import RUNNABLE, not_frozen, not_runnable, say_if_edited
 from snakemake_executor_plugin_llmagent.host.inside import marked, walls_for
-from snakemake_executor_plugin_llmagent.host.settings import run_options
+from snakemake_executor_plugin_llmagent.host.jobs import job_to_try
+from snakemake_executor_plugin_llmagent.host.progress import Progress, Watch
 from snakemake_executor_plugin_llmagent.host.turns import forget_dead_author, one_author
 from snakemake_executor_plugin_llmagent.host.withheld import note_secrets
 from snakemake_executor_plugin_llmagent.host.wrong import AgentRuleError, SandboxError
 from snakemake_executor_plugin_llmagent.lock import Status
-from snakemake_executor_plugin_llmagent.protocols import Finding, Task
+from snakemake_executor_plugin_llmagent.protocols import Task
 from snakemake_executor_plugin_llmagent.roles import Attempt, Draft
 from snakemake_executor_plugin_llmagent.sandbox.collect import clear
+from snakemake_executor_plugin_llmagent.session import OUTPUTS
 from snakemake_executor_plugin_llmagent.spec import State
-from snakemake_executor_plugin_llmagent.text import one_line
+from snakemake_executor_plugin_llmagent.text import one_line, said_once
 
 RunFrozen = Callable[[], None]
 CANCEL_GRACE_SECONDS = 1.0
@@ -58,8 +68,10 @@ class Desk:
         self._cancelled = cancelled
         chosen = workflow.executor_settings
         self._locked = bool(getattr(chosen, "locked", False))
-        self._assembly = Assembly(_settings(chosen, cancelled))
-        self._blinds = Blinds(self._assembly, self._options, self._tell)
+        self._asks = bool(getattr(chosen, "ask", False)) and can_ask(self._logger)
+        self._assembly = Assembly(settings_of(workflow, logger, cancelled))
+        self._progress = Progress(logger, workflow.output_settings.quiet if workflow.output_settings else None)
+        self._blinds = Blinds(self._assembly, self._options, self._progress.note)
         note_secrets(workflow)
         self._kept_keys = remove_keys(os.environ, keep=workflow.envvars)
         self._turns: defaultdict[Path, threading.Lock] = defaultdict(threading.Lock)
@@ -69,7 +81,8 @@ class Desk:
         self._passed: defaultdict[Path, list[JobTask]] = defaultdict(list)
 
     def close(self) -> None:
-        """Give the environment back, and close what was opened."""
+        """Give terminal and environment back, and close what was opened."""
+        self._progress.close()
         os.environ.update(self._kept_keys)
         self._kept_keys = {}
         self._assembly.close()
@@ -106,7 +119,7 @@ class Desk:
                 seen.add(agent.name)
                 problems += self._problems(agent)
         if problems:
-            raise AgentRuleError("\n".join(problems))
+            raise AgentRuleError(said_once(problems))
 
     def _problems(self, agent: AgentRule) -> Iterator[str]:
         try:
@@ -213,7 +226,7 @@ class Desk:
             self._stop_if_cancelled()
             if not said:
                 said.append(True)
-                self._tell(agent.name, f"another Snakemake has {agent.script.name} written; waiting for it")
+                self._progress.note(agent.name, f"another Snakemake has {agent.script.name} written; waiting for it")
 
         return wait
 
@@ -227,41 +240,43 @@ class Desk:
     # --- authoring ----------------------------------------------------------------------------------------------
 
     def _write(self, job: Any, agent: AgentRule, status: Status) -> bool:
-        start = None
-        if status.state is State.STALE and status.source is not None:
-            old = one_line(status.lock.spec_text, 500) if status.lock else "something else"
-            finding = Finding(check="spec.changed", message=f"This script was written for: {old}. Adapt it.")
-            start = Attempt(number=0, draft=Draft(source=status.source), findings=(finding,))
-        with self._shop(agent, job) as shop:
+        tried = job_to_try(job, agent, self._assembly.begun)
+        with self._shop(agent, tried, status) as shop:
             with self._giving_up(agent):
-                task = self._blinds.seen(agent, JobTask(job, agent.script), shop.stages)
-                attempt = author(shop, agent.spec, task, start=start)
-                self._freeze(agent, task, shop, attempt, status)
-            return self._deliver(job, agent, attempt)
+                task = self._blinds.seen(agent, JobTask(tried, agent.script), shop.stages)
+                attempt = author(shop, agent.spec, task, start=freezing.start_from(status, agent.spec))
+                self._freeze(tried, agent, task, shop, attempt, status)
+            return self._deliver(job, agent, attempt if tried is job else None)
 
     @contextmanager
-    def _shop(self, agent: AgentRule, job: Any) -> Iterator[Workshop]:
+    def _shop(self, agent: AgentRule, job: Any, status: Status) -> Iterator[Workshop]:
         """A workshop with a session; its stages are gone afterwards, whatever happened."""
-        with self._giving_up(agent):
-            shop = self._open_shop(agent, job)
-        try:
-            yield shop
-        finally:
-            shop.discard(shop.stages)
+        with self._progress.authoring(agent.name, agent.spec.text, partial(self._spent, agent.name)) as watch:
+            with self._giving_up(agent):
+                shop = self._open_shop(agent, job, watch)
+                if self._asks and freezing.needs_person(self._options(agent), status):
+                    shop = replace(shop, ask=partial(self._ask, agent, status))
+            try:
+                yield shop
+            finally:
+                shop.discard(shop.stages)
 
-    def _open_shop(self, agent: AgentRule, job: Any) -> Workshop:
-        self._logger.info(f"Agent rule {agent.name}: {one_line(agent.spec.text, 120)}")
-        tell = partial(self._tell, agent.name)
-        shop = self._assembly.workshop(agent.spec, self._options(agent), tell)
+    def _spent(self, rule: str) -> str:
+        meter = self._assembly.meters.get(rule)
+        return "" if meter is None else meter.snapshot().text
+
+    def _ask(self, agent: AgentRule, status: Status, attempt: Attempt) -> Attempt:
+        """An accepted attempt with the word of the person at the terminal."""
+        return ask(agent, status, self._assembly.settings.home, self._stop_if_cancelled, self._progress.hidden, attempt)
+
+    def _open_shop(self, agent: AgentRule, job: Any, watch: Watch) -> Workshop:
+        shop = self._assembly.workshop(agent.spec, self._options(agent), watch.tell, watch)
         note_secrets(self._workflow, self._assembly.keys.values.values())
         shop.session.event(
             "begin", rule=agent.name, spec=agent.spec.text, spec_digest=agent.spec.digest,
             wildcards=dict(job.wildcards_dict), file=agent.spec.source_file, line=agent.spec.line,
         )  # fmt: skip
         return shop
-
-    def _tell(self, rule: str, text: str) -> None:
-        self._logger.info(f"Agent rule {rule}: {text}", extra={"event": "llmagent", "rule": rule})
 
     @contextmanager
     def _giving_up(self, agent: AgentRule) -> Iterator[None]:
@@ -271,7 +286,10 @@ class Desk:
         except Cancelled:
             raise
         except AgentError as error:
-            self._given_up[agent.script] = str(error)
+            text = str(error)
+            if isinstance(error, BudgetExceeded):  # said in full once, for the job that had the script written
+                text = f"{text.partition(chr(10))[0]} It was said in full above."
+            self._given_up[agent.script] = text
             raise
         except OSError as error:
             place = f" ({error.filename})" if error.filename else ""
@@ -282,19 +300,17 @@ class Desk:
             self._given_up[agent.script] = text
             raise SandboxUnavailable(text) from error
 
-    def _freeze(self, agent: AgentRule, task: Task, shop: Workshop, attempt: Attempt, status: Status) -> None:
+    def _freeze(self, job: Any, agent: AgentRule, task: Task, shop: Workshop, attempt: Attempt, status: Status) -> None:
         assert attempt.draft.source is not None
         self._stop_if_cancelled()
         keep_edited(agent.script, status, self._logger)
         if status.source is not None:
             shop.session.keep("before/script.py", status.source)
         shop.session.event("frozen", script=str(agent.script), attempts=attempt.number)
-        # What a person has approved is mended, but a person approves it again.
-        before = status.lock.approval if status.lock is not None and status.state is State.FROZEN else None
-        by_person = before is not None and before.by == "person"
-        person = by_person or self._options(agent).approve == "person"
-        made = self._assembly.lock(agent.spec, task, shop, attempt, wait_for_person=person)
+        approval = freezing.approval_of(attempt, self._options(agent), status)
+        made = freezing.taking_over(self._assembly.lock(agent.spec, task, shop, attempt, approval), status)
         try:
+            versions.keep(self._assembly.settings.home, attempt.draft.source)
             lock.freeze(agent.script, attempt.draft.source, made)
         except OSError as error:
             raise NotApproved(
@@ -303,14 +319,18 @@ class Desk:
             ) from error
         # The outputs were made after this text was written and by it: they must not look older than their script.
         os.utime(agent.script, (attempt.draft.written, attempt.draft.written))
-        if person:
-            self._given_up[agent.script] = not_runnable(agent, self._status(agent))
+        if approval is None:
+            look = freezing.keep_outputs(job, attempt, shop.session.directory / OUTPUTS)
+            self._given_up[agent.script] = f"{not_runnable(agent, self._status(agent))}\n{look}"
 
-    def _deliver(self, job: Any, agent: AgentRule, attempt: Attempt) -> bool:
-        """Move the trial's outputs into place; False if the job has to run once more in the ordinary way."""
+    def _deliver(self, job: Any, agent: AgentRule, attempt: Attempt | None) -> bool:
+        """Move the trial's outputs into place; False if the job has to run once more in the ordinary way.
+
+        There is no attempt if it was made on another job.
+        """
         self._raise_if_given_up(agent)
         self._adopt(job, agent)
-        if job.benchmark is not None or agent.spec.blind is not None:
+        if attempt is None or job.benchmark is not None or agent.spec.blind is not None:
             return False  # a benchmark measures the script as it will always run; what came from twins is no output
         put = partial(publish_trial, job, attempt)
         self._workflow.scheduler._executor.store(job, put)
@@ -362,8 +382,8 @@ class Desk:
             if status.source is None or status.state is not State.FROZEN:
                 raise error
             self._raise_if_given_up(agent)
-            self._tell(agent.name, "the frozen script failed on this job; it is tried once more to see why")
-            with self._shop(agent, job) as shop:
+            self._progress.note(agent.name, "the frozen script failed on this job; it is tried once more to see why")
+            with self._shop(agent, job, status) as shop:
                 with self._giving_up(agent):
                     shop.session.event("repair", error=one_line(self._blinds.what_failed(agent, error), 500))
                     task = self._blinds.seen(agent, JobTask(job, agent.script), shop.stages)
@@ -372,26 +392,6 @@ class Desk:
                     if not attempt.accepted:
                         others = self._blinds.all_seen(agent, self._passed[agent.script], shop.stages)
                         attempt = author(shop, agent.spec, task, start=attempt, others=others)
-                        self._freeze(agent, task, shop, attempt, status)
+                        self._freeze(job, agent, task, shop, attempt, status)
                     self._blinds.stop_if_opened(agent, mended=attempt.number > 0)
                 return self._deliver(job, agent, attempt)
-
-
-def _settings(chosen: Any, cancelled: threading.Event) -> Settings:
-    """The settings of the run; None through Snakemake's API means all defaults."""
-
-    def get(name: str) -> Any:
-        return getattr(chosen, name, None)
-
-    key_file = get("key_file")
-    return Settings(
-        options=run_options(chosen),
-        record=Path(get("record")) if get("record") else None,
-        read_keys=partial(read_keys, dict(os.environ), Path(key_file) if key_file else None),
-        context_tokens=get("context_tokens"),
-        locked=bool(get("locked")),
-        images=bool(get("images")),
-        workdir=Path.cwd(),
-        environment={name: value for name, value in os.environ.items() if name not in KEY_VARIABLES},
-        cancelled=cancelled,
-    )  # fmt: skip

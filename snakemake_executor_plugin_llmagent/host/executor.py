@@ -101,7 +101,8 @@ class Executor(LocalExecutor):  # type: ignore[misc]
 
         command = self.format_job_exec(job)
         self.logger.debug(f"spawned job: {command}")
-        environment = {**os.environ, **for_children(run_options(self.workflow)), **blinded.for_children()}
+        chosen = getattr(self.workflow.executor_settings, "providers", None)
+        environment = {**os.environ, **for_children(run_options(self.workflow), chosen), **blinded.for_children()}
         environment |= {TOKEN: mark()} if mark else {}
         child = subprocess.Popen(command, shell=True, env=environment)
         self._children.add(child)

@@ -90,15 +90,21 @@ def not_frozen(agent: AgentRule, status: Status) -> str:
     return f"--llmagent-locked: agent rule {agent.name} is {status.state}, not frozen: {status.reason}."
 
 
+def write_command(rule: str) -> str:
+    """The command that has a rule's script written."""
+    return f"snakemake --executor llmagent --llmagent-model openai:NAME --cores 1 --until {rule}"
+
+
 def not_runnable(agent: AgentRule, status: Status) -> str:
     """Why a rule's script cannot run, and what to do."""
     if status.state is State.AWAITING:
         return (
             f"The script of agent rule {agent.name} waits for approval: {agent.script}\n"
-            f"Look at it with `llmagent show {agent.name}`, then run `llmagent approve {agent.name}`."
+            f"Look at it with `llmagent show {agent.name}` and `llmagent diff {agent.name}`.\n"
+            f"Then run `llmagent approve {agent.name}`, or have another one written: "
+            f'`llmagent reject {agent.name} --because "..."`.'
         )
     return (
         f"Agent rule {agent.name} has no script that may run ({status.state}: {status.reason}).\n"
-        f"Have it written with: snakemake --executor llmagent --llmagent-model openai:NAME --cores 1 "
-        f"--until {agent.name}"
+        f"Have it written with:\n  {write_command(agent.name)}"
     )

@@ -18,16 +18,17 @@ from snakemake.logging import logger
 from snakemake.script import PythonScript
 
 from snakemake_executor_plugin_llmagent.config import (
-    KEY_VARIABLES,
     NO_SANDBOX,
     Options,
     check_readable,
     chosen_sandbox,
+    without_keys,
 )
 from snakemake_executor_plugin_llmagent.errors import Cancelled, SandboxUnavailable, ScriptEnded
 from snakemake_executor_plugin_llmagent.host import settings
 from snakemake_executor_plugin_llmagent.host.bridge import container_places, thread_variables, with_modules
 from snakemake_executor_plugin_llmagent.host.declared import AgentRule
+from snakemake_executor_plugin_llmagent.keys import key_variables
 from snakemake_executor_plugin_llmagent.protocols import Job, Layout
 from snakemake_executor_plugin_llmagent.sandbox import caches, confined, layout, limits
 from snakemake_executor_plugin_llmagent.sandbox.collect import Refused, publish
@@ -72,7 +73,7 @@ class AgentScript(PythonScript):  # type: ignore[misc]
             return super()._execute_cmd(cmd, **kwargs)
         script = Path.cwd() / kwargs["fname"]
         self.order_for(script, bool(self.conda_env or self.env_modules)).write(self.order_file)
-        names = [word for name in KEY_VARIABLES for word in ("-u", name)]
+        names = [word for name in key_variables() for word in ("-u", name)]
         token = getattr(_MARK, "token", None)
         mark = [f"{TOKEN}={token}"] if token else []
         places = container_places() if self.container_img is not None else None
@@ -145,7 +146,7 @@ def ground_of(workflow: Any, agent: AgentRule) -> Ground:
     found = walls_for(agent, run_options(workflow), home / "cache")
     return Ground(
         project=inside.parent, home=home, readable=tuple(map(Path, chosen.readable)), walls=lambda: found,
-        outer={name: value for name, value in os.environ.items() if name not in KEY_VARIABLES},
+        outer=without_keys(os.environ),
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from snakemake_executor_plugin_llmagent.assembly import Assembly, Settings
-from snakemake_executor_plugin_llmagent.config import DEFAULTS, KEY_VARIABLES, Keys, persons_choices, remove_keys
+from snakemake_executor_plugin_llmagent.config import DEFAULTS, Keys, persons_choices, remove_keys, without_keys
 from snakemake_executor_plugin_llmagent.errors import ConfigError
 from snakemake_executor_plugin_llmagent.gates import Bench
 from snakemake_executor_plugin_llmagent.host.bridge import JobTask
@@ -94,7 +94,7 @@ def bench_of(agent: AgentRule, cancelled: threading.Event, tell: Callable[[str],
         Settings(
             options=persons_choices(), record=None, read_keys=Keys, context_tokens=None, locked=True,
             workdir=Path.cwd(), cancelled=cancelled,
-            environment={name: value for name, value in os.environ.items() if name not in KEY_VARIABLES},
+            environment=without_keys(os.environ),
         )
     )  # fmt: skip
     kept = remove_keys(os.environ)
@@ -104,3 +104,17 @@ def bench_of(agent: AgentRule, cancelled: threading.Event, tell: Callable[[str],
         os.environ.update(kept)
         assembly.warden.end_scripts()
         assembly.close()
+
+
+def job_to_try(job: Any, agent: AgentRule, begun: Callable[[str], Mapping[str, str] | None]) -> Any:
+    """The job that an unfinished session was about, rather than another: what was answered there serves again.
+
+    Args:
+        job: the one that is to be run.
+        agent: its rule.
+        begun: name of a rule → wildcards of the job of its unfinished session, None if there is none.
+    """
+    wildcards = begun(agent.name) if agent.spec.wildcards else None
+    others = [] if wildcards is None else [each for each in list(job.dag.jobs) if each.rule is job.rule]
+    other = next((each for each in others if dict(each.wildcards_dict) == wildcards), job)
+    return other if JobTask(other, agent.script).inputs_exist() else job

@@ -15,11 +15,13 @@ from typing import Any, Optional
 
 from snakemake_interface_executor_plugins.settings import ExecutorSettingsBase
 
+from snakemake_executor_plugin_llmagent.budgets import parse_budget
+
 # Here and not where it is needed: loading this notes what the person's environment says, before any Snakefile is read.
 from snakemake_executor_plugin_llmagent.config import SANDBOXES, Options, persons_choices, validate_options
 from snakemake_executor_plugin_llmagent.errors import ConfigError
 
-_FORM = "openai:NAME, anthropic:NAME or replay:DIR"
+_FORM = "openai:NAME, anthropic:NAME, replay:DIR, or PROVIDER:NAME with a provider of yours"
 
 
 @dataclass
@@ -40,6 +42,15 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]
         metadata={
             "help": f"Model that writes a second script for each rule without seeing the first, as {_FORM}, or none: "
             "their numbers have to agree. Default: none.",
+            "metavar": "MODEL",
+        },
+    )
+    fallback: list[str] = field(
+        default_factory=list,
+        metadata={
+            "help": "Models that answer, one after the other, when the coder's or supervisor's cannot (an outage, a "
+            "used-up quota) or declines; or none. Default: none.",
+            "nargs": "+",
             "metavar": "MODEL",
         },
     )
@@ -74,6 +85,13 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]
             "help": "Who approves a script that passed: checks, or person (the run stops until `llmagent approve`). "
             "Default: checks.",
             "choices": ["checks", "person"],
+        },
+    )
+    ask: bool = field(
+        default=False,
+        metadata={
+            "help": "Ask in the terminal before a script is approved: approve it, reject it with a reason (which the "
+            "model is told), or leave it for later. Rules that choose nothing else then need a person's approval.",
         },
     )
     sandbox: Optional[str] = field(
@@ -112,8 +130,17 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]
     key_file: Optional[str] = field(
         default=None,
         metadata={
-            "help": "File with lines such as OPENAI_API_KEY=..., readable by you alone. Keys are otherwise taken from "
-            "the environment (OPENAI_API_KEY, ANTHROPIC_API_KEY).",
+            "help": "File with lines such as OPENAI_API_KEY=..., readable by you alone; a .env will do. Keys are "
+            "otherwise taken from the environment (OPENAI_API_KEY, ANTHROPIC_API_KEY, and those of your providers).",
+            "metavar": "FILE",
+        },
+    )
+    providers: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "YAML file with providers of your own, by whose names models can be chosen (NAME:MODEL). Default: "
+            "llmagent.yaml in the working directory or beside the Snakefile, and ~/.config/llmagent/config.yaml. Under "
+            "other executors set LLMAGENT_PROVIDERS in the environment.",
             "metavar": "FILE",
         },
     )
@@ -126,33 +153,65 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]
             "metavar": "N",
         },
     )
+    budget: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "Limit on what models may cost in this run, over all rules: such as '2 USD', '200k tokens' or "
+            "'2 USD and 1M tokens'. A rule has its own with `budget=`.",
+            "metavar": "AMOUNT",
+        },
+    )
+    monthly_budget: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "The same for a calendar month (UTC), over all your projects. Good in a profile.",
+            "metavar": "AMOUNT",
+        },
+    )
+    prices: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "YAML file of what models cost in USD per million tokens, before the prices that come with the "
+            "plugin: `date: 2026-11-01` and `models: {openai:NAME: {input: 1.25, output: 10, cached_input: 0.125}}`.",
+            "metavar": "FILE",
+        },
+    )
 
     def __post_init__(self) -> None:
         """Check the settings, and make paths absolute before `--directory` changes what they are relative to."""
-        for name in ("record", "key_file"):
+        for name in ("record", "key_file", "providers", "prices"):
             value = getattr(self, name)
             if value:
                 setattr(self, name, _absolute(value))
         for name in ("model", "coder", "supervisor", "crosscheck"):
-            value = getattr(self, name)
-            if value and value.startswith("replay:"):
-                setattr(self, name, f"replay:{_absolute(value.removeprefix('replay:'))}")
+            setattr(self, name, _from_here(getattr(self, name)))
+        fallback: Any = self.fallback  # through Snakemake's API anything may come
+        if isinstance(fallback, list):
+            self.fallback = [_from_here(name) for name in fallback]
         chosen = (
             "model", "coder", "supervisor", "crosscheck", "supervision", "max_attempts", "approve", "timeout",
-            "sandbox", "slice", "context_tokens",
+            "sandbox", "slice", "context_tokens", "budget", "monthly_budget",
         )  # fmt: skip
-        if self.readable or any(getattr(self, name) is not None for name in chosen):
+        if self.readable or self.fallback or any(getattr(self, name) is not None for name in (*chosen, "providers")):
             self._validate()
 
     def _validate(self) -> None:
-        from snakemake_interface_common.exceptions import WorkflowError
+        # Has no traceback: the mistake is not in the code.
+        from snakemake_executor_plugin_llmagent.host.wrong import AgentRuleError
 
         try:
             if self.context_tokens is not None and self.context_tokens < 1:
                 raise ConfigError(f"`context_tokens` has to be at least 1, not {self.context_tokens}.")
-            self.readable = list(validate_options(_chosen(self), base=Path.cwd()).readable)
+            for name in ("budget", "monthly_budget"):
+                if getattr(self, name) is not None:
+                    setattr(self, name, str(parse_budget(name, getattr(self, name))))
+            if self.providers:
+                from snakemake_executor_plugin_llmagent.providers import read_providers
+
+                read_providers([Path(self.providers)])
+            self.readable = list(validate_options(chosen_options(self), base=Path.cwd()).readable)
         except ConfigError as error:
-            raise WorkflowError(f"Settings of --executor llmagent (--llmagent-…): {error}") from None
+            raise AgentRuleError(f"Settings of --executor llmagent (--llmagent-…): {error}") from None
 
 
 def run_options(chosen: Any) -> Options:
@@ -164,17 +223,28 @@ def run_options(chosen: Any) -> Options:
     Raises:
         ConfigError: the environment says something unknown.
     """
-    return (_chosen(chosen) if isinstance(chosen, ExecutorSettings) else Options()).over(persons_choices())
+    return (chosen_options(chosen) if isinstance(chosen, ExecutorSettings) else Options()).over(persons_choices())
 
 
-def _chosen(settings: ExecutorSettings) -> Options:
+def chosen_options(settings: ExecutorSettings) -> Options:
+    """What settings choose about authoring."""
+    fallback: Any = settings.fallback
     readable: Any = settings.readable  # through Snakemake's API anything may come; `validate_options` looks at it
     return Options(
         model=settings.model, coder=settings.coder, supervisor=settings.supervisor, crosscheck=settings.crosscheck,
-        supervision=settings.supervision, max_attempts=settings.max_attempts, approve=settings.approve,
+        supervision=settings.supervision, max_attempts=settings.max_attempts,
+        approve=settings.approve or ("person" if settings.ask else None),
         timeout=settings.timeout, sandbox=settings.sandbox, slice=settings.slice,
+        fallback=tuple(fallback) if isinstance(fallback, list) and fallback else fallback or None,
         readable=tuple(readable) if isinstance(readable, list) else readable or (),
     )  # fmt: skip
+
+
+def _from_here(model: Any) -> Any:
+    """A model's name that no later change of directory alters."""
+    if not isinstance(model, str) or not model.startswith("replay:"):
+        return model
+    return f"replay:{_absolute(model.removeprefix('replay:'))}"
 
 
 def _absolute(path: str) -> str:

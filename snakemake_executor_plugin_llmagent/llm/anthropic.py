@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from typing import Any
 
 from snakemake_executor_plugin_llmagent.config import Keys
+from snakemake_executor_plugin_llmagent.llm.sending import watched_client
 from snakemake_executor_plugin_llmagent.llm.service import (
     CONNECT_SECONDS,
     CallSettings,
     Service,
+    address_of,
     check_address,
     count,
     find_key,
     missing_key,
+    warn_if_exposed,
     well_formed,
 )
 from snakemake_executor_plugin_llmagent.protocols import Completion, Message, Request, Stop, Usage
+from snakemake_executor_plugin_llmagent.providers import Provider, Warn, ignore
 
 KEY = "ANTHROPIC_API_KEY"
 TOKEN = "ANTHROPIC_AUTH_TOKEN"
+"""A token goes into another header than a key; so does what a gateway's variable holds whose name ends in `TOKEN`."""
+OWN = Provider(name="anthropic", speaks="anthropic", key_variable=KEY)
+"""Anthropic itself, or what its SDK's variables lead to."""
 
 _URL = "ANTHROPIC_BASE_URL"
+_NO_KEY = "no-key-needed"
 _STOPS = {
     "max_tokens": Stop.LENGTH,
     "model_context_window_exceeded": Stop.LENGTH,
@@ -32,7 +41,9 @@ _STOPS = {
 class AnthropicModel:
     """A model behind Anthropic messages."""
 
-    def __init__(self, model: str, *, keys: Keys, settings: CallSettings) -> None:
+    def __init__(
+        self, model: str, *, keys: Keys, settings: CallSettings, provider: Provider = OWN, warn: Warn = ignore
+    ) -> None:
         """Prepare a client; nothing is sent yet.
 
         Raises:
@@ -41,26 +52,37 @@ class AnthropicModel:
         import anthropic
 
         self._model = model
+        self._provider = provider
         self._settings = settings
         # What the model has shown not to take; see `_stream_fitting`.
-        self._without: frozenset[str] = frozenset()
-        found = find_key(keys, (KEY, TOKEN))
+        self._without: frozenset[str] = frozenset() if provider.images is not False else frozenset({"pictures"})
+        variables = (provider.key_variable,) if provider.base_url else (KEY, TOKEN)
+        found = find_key(keys, variables) or (("", _NO_KEY) if variables == ("",) else None)
         if found is None:
-            raise missing_key(self.name, (KEY, TOKEN))
+            raise missing_key(self.name, variables)
         variable, key = found
+        as_token = variable.endswith("TOKEN")
         self._client = anthropic.Anthropic(
-            api_key=key if variable == KEY else None,
-            auth_token=key if variable == TOKEN else None,
+            api_key=None if as_token else key,
+            auth_token=key if as_token else None,
+            base_url=provider.base_url or None,
             timeout=anthropic.Timeout(settings.timeout_seconds, connect=min(CONNECT_SECONDS, settings.timeout_seconds)),
             max_retries=settings.max_retries,
+            http_client=watched_client(anthropic.DefaultHttpxClient),
         )
-        url = self._client.base_url
-        check_address(url.scheme, url.host, _URL)
+        if provider.base_url:
+            # What the environment says of Anthropic is nothing for others; secrets may be among it.
+            self._client._custom_headers = dict(provider.headers)
+        url, source = self._client.base_url, address_of(provider, _URL)
+        self.url = str(url)
+        check_address(url.scheme, url.host, source)
+        warn_if_exposed(str(url), source, variable, warn)
         self._service = Service(
             name=self.name,
             host=url.netloc.decode(),
             key_variable=variable,
-            url_variable=_URL,
+            url_from=source,
+            url_optional=not provider.base_url,
             sdk=anthropic,
             keys=keys,
             settings=settings,
@@ -69,7 +91,7 @@ class AnthropicModel:
     @property
     def name(self) -> str:
         """The model as the person named it."""
-        return f"anthropic:{self._model}"
+        return f"{self._provider.name}:{self._model}"
 
     def complete(self, request: Request) -> Completion:
         """Answer a request.
@@ -133,7 +155,7 @@ class AnthropicModel:
         """Collect a streamed reply: a long one would take longer than a connection may stay silent."""
         parameters: dict[str, Any] = {
             "model": self._model,
-            "max_tokens": request.max_tokens,
+            "max_tokens": self._settings.limit(request.max_tokens),
             "messages": [
                 {"role": m.role, "content": _content(m, "pictures" not in without)}
                 for m in request.messages
@@ -149,6 +171,7 @@ class AnthropicModel:
             parameters["extra_body"] = {"temperature": temperature}
         with self._client.messages.stream(**parameters) as stream:
             try:
+                _listen(stream, request.heard)
                 message: Any = stream.get_final_message()
             except AssertionError:
                 # The SDK's way to say that no message ever began.
@@ -174,6 +197,17 @@ class AnthropicModel:
         )
 
 
+def _listen(stream: Any, heard: Callable[[int], None] | None) -> None:
+    """Take a stream to its end, and tell how much has come, thoughts included [characters]."""
+    come = 0
+    for event in stream:
+        delta = getattr(event, "delta", None) if event.type == "content_block_delta" else None
+        piece = getattr(delta, "text", None) or getattr(delta, "thinking", None)
+        if heard is not None and isinstance(piece, str):
+            come += len(piece)
+            heard(come)
+
+
 def _content(message: Message, pictures: bool) -> str | list[dict[str, Any]]:
     text = well_formed(message.content)
     if not (pictures and message.pictures):
@@ -194,10 +228,11 @@ def _content(message: Message, pictures: bool) -> str | list[dict[str, Any]]:
 
 def _usage(usage: Any) -> Usage:
     # Anthropic counts what it read from and wrote to its cache apart; here the input is all of it, as with OpenAI.
-    cached = count(usage, "cache_read_input_tokens")
+    cached, kept = count(usage, "cache_read_input_tokens"), count(usage, "cache_creation_input_tokens")
     return Usage(
-        input_tokens=count(usage, "input_tokens") + cached + count(usage, "cache_creation_input_tokens"),
+        input_tokens=count(usage, "input_tokens") + cached + kept,
         output_tokens=count(usage, "output_tokens"),
         cached_input_tokens=cached,
         reasoning_tokens=count(usage, "output_tokens_details", "thinking_tokens"),
+        cache_write_tokens=kept,
     )

@@ -11,6 +11,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 from snakemake_executor_plugin_llmagent.config import Keys
@@ -124,7 +125,7 @@ class Replay:
         with self._lock:
             number = self._served[digest]
             self._served[digest] += 1
-        return replies[min(number, len(replies) - 1)]
+        return replace(replies[min(number, len(replies) - 1)], usd=Decimal(0))
 
     def _explain_miss(self, role: str, messages: tuple[Message, ...]) -> str:
         names = list(self._exchanges)

@@ -12,12 +12,15 @@ from types import ModuleType
 from typing import Any
 
 from snakemake_executor_plugin_llmagent.config import Keys
-from snakemake_executor_plugin_llmagent.errors import ConfigError, ModelUnavailable
+from snakemake_executor_plugin_llmagent.errors import ConfigError, ModelOutage, ModelUnavailable
+from snakemake_executor_plugin_llmagent.providers import Provider, Warn, exposes
 
 CONNECT_SECONDS = 30.0
 """How long to wait for a connection [s]; whoever takes longer is not there."""
 
 _SAID_LIMIT = 400
+_PASSING = (402, 408, 409, 425, 429)
+"""Statuses below 500 that are not about the request: no balance, too slow, in conflict, too early, too many."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,11 +31,17 @@ class CallSettings:
         timeout_seconds: how long a provider may stay silent before a request is given up [s].
         max_retries: how often a request is repeated after status 429 or 5xx, a timeout or a lost connection.
         temperature: sampling temperature; None leaves it to the provider.
+        most_tokens: limit on every reply, whatever a request allows [tokens]; None for none.
     """
 
     timeout_seconds: float = 600.0
     max_retries: int = 4
     temperature: float | None = None
+    most_tokens: int | None = None
+
+    def limit(self, max_tokens: int) -> int:
+        """How long the reply to a request may be that allows so many tokens."""
+        return max_tokens if self.most_tokens is None else min(max_tokens, self.most_tokens)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +51,9 @@ class Service:
     Attributes:
         name: the model as the person named it.
         host: where requests go.
-        key_variable: the variable that holds its key.
-        url_variable: the variable that leads to another host.
+        key_variable: the variable that holds its key; empty if it needs none.
+        url_from: what leads to the host: a variable, or an entry of a person's file.
+        url_optional: whether it may be unset.
         sdk: the provider's package; both name their exceptions alike.
         keys: what no message may show.
         settings: how it is called.
@@ -52,7 +62,8 @@ class Service:
     name: str
     host: str
     key_variable: str
-    url_variable: str
+    url_from: str
+    url_optional: bool = True
     sdk: ModuleType = field(repr=False)
     keys: Keys = field(repr=False)
     settings: CallSettings
@@ -60,15 +71,16 @@ class Service:
     def failure(self, error: Exception) -> ModelUnavailable:
         """Say what went wrong with a call and what to do, without the SDK's exception."""
         what, advice = self._explain(error)
-        return ModelUnavailable(f"{self.name} gave no answer: {what}. {advice}")
+        kind = ModelOutage if self._is_outage(error) else ModelUnavailable
+        return kind(f"{self.name} gave no answer: {what}. {advice}")
 
     def unreadable(self, reply: object) -> ModelUnavailable:
         """Say that a reply came and is not what was asked for."""
         # Some gateways dress an error as a reply.
         said = self.excerpt(str(getattr(reply, "error", None) or reply)) or "nothing"
-        return ModelUnavailable(
+        return ModelOutage(
             f"{self.name} gave no answer: {self.host} replied in another form than this provider's: {said}. "
-            f"Does {self.url_variable} lead to the right place?"
+            f"Does {self.url_from} lead to the right place?"
         )
 
     def excerpt(self, text: str) -> str:
@@ -77,6 +89,16 @@ class Service:
         line = " ".join(self.keys.redact(text).split())
         line = "".join(character if character.isprintable() else "?" for character in line)
         return (line if len(line) <= _SAID_LIMIT else f"{line[:_SAID_LIMIT]} …").rstrip(". ")
+
+    def _is_outage(self, error: Exception) -> bool:
+        """Whether a call failed through no fault of the request, the key or the model's name."""
+        if isinstance(error, self.sdk.APIStatusError) and error.status_code >= 400:
+            return error.status_code >= 500 or error.status_code in _PASSING
+        return True
+
+    @property
+    def _if_set(self) -> str:
+        return f", if it is set, {self.url_from}" if self.url_optional else f" {self.url_from}"
 
     def _explain(self, error: Exception) -> tuple[str, str]:
         said = self.excerpt(_said(error))
@@ -88,17 +110,19 @@ class Service:
             return what, "Try again later, or ask a faster model."
         if isinstance(error, self.sdk.APIConnectionError):
             what = f"{self.host} cannot be reached, tried {_times(tried)}: {said}"
-            return what, f"Check the network and, if it is set, {self.url_variable}."
+            return what, f"Check the network and{self._if_set}."
         what = f"the reply of {self.host} broke off or has another form than this provider's: {said}"
-        return what, f"Try again, and check {self.url_variable} if it is set."
+        return what, f"Try again, and check {self.url_from}{' if it is set' if self.url_optional else ''}."
 
     def _advice(self, status: int) -> str:
+        if status in (401, 403) and not self.key_variable:
+            return f"It asks for a key: name the variable that holds it as `key_variable`, beside {self.url_from}."
         if status in (401, 403):
             return f"Check the key in {self.key_variable} (environment, or the file of --llmagent-key-file)."
         if status == 402:
             return "Check the account's balance with the provider."
         if status == 404:
-            return f"Check the model's name and, if it is set, {self.url_variable}."
+            return f"Check the model's name and{self._if_set}."
         if status == 429:
             return "It is a rate limit or a used-up quota: wait, or look into the account with the provider."
         if status >= 500 or status == 408:
@@ -122,14 +146,23 @@ def find_key(keys: Keys, variables: tuple[str, ...]) -> tuple[str, str] | None:
     return None
 
 
-def check_address(scheme: str, host: str, variable: str) -> None:
+def check_address(scheme: str, host: str, source: str) -> None:
     """Look at the address that an SDK has taken from a variable, before it fails in an obscure way.
 
     Raises:
         ConfigError: nobody can listen there.
     """
     if scheme not in ("http", "https") or not host:
-        raise ConfigError(f"{variable} is not an address such as http://localhost:11434/v1. Mend or unset it.")
+        raise ConfigError(f"{source} is not an address such as http://localhost:11434/v1. Mend or unset it.")
+
+
+def warn_if_exposed(url: str, source: str, key_variable: str, warn: Warn) -> None:
+    """Tell the person if others can read the key on its way."""
+    if key_variable and exposes(url):
+        warn(
+            f"The key in {key_variable} and the data go to {url} without encryption ({source}): whoever is between can "
+            "read and change them. Use https, or a tunnel to this machine (ssh -L) and http://localhost."
+        )
 
 
 def missing_key(name: str, variables: tuple[str, ...], hint: str = "") -> ConfigError:
@@ -138,6 +171,11 @@ def missing_key(name: str, variables: tuple[str, ...], hint: str = "") -> Config
         f"{name} needs a key. Set {' or '.join(variables)} in the environment, or write {variables[0]}=… into a file "
         f"that only you can read and name it with --llmagent-key-file.{hint}"
     )
+
+
+def address_of(provider: Provider, variable: str) -> str:
+    """What leads to a provider, in words: a variable, or an entry of a person's file."""
+    return f"`base_url` of {provider.name} ({provider.place})" if provider.base_url else variable
 
 
 def well_formed(text: str) -> str:

@@ -11,7 +11,8 @@ import numpy as np
 
 from snakemake_executor_plugin_llmagent.data.contents import CannotRead, CannotWrite, Edit, Histogram, Sheet
 from snakemake_executor_plugin_llmagent.data.load import format_of, load, rewrite
-from snakemake_executor_plugin_llmagent.probes.alterations import CannotApply, Plan, Source, Wish, plan
+from snakemake_executor_plugin_llmagent.probes.alterations import CannotApply, Plan, Source, Wish
+from snakemake_executor_plugin_llmagent.probes.effects import plan
 
 WRITTEN = Path("written")
 LARGEST = 500 << 20
@@ -73,7 +74,8 @@ def alter(asked: Mapping[str, Any]) -> list[dict[str, Any]]:
 
     Args:
         asked: `files` (`{"path", "name", "place"}` each), `names` that the script mentions, `seed`, `unasked`, and
-            `probes`: `{"probe", "arguments", "take"}` each, of which `take` may be missing.
+            `probes`: `{"probe", "arguments", "take"}` each, of which `take` may be missing. For probes that choose
+            columns there are `loose` (names that only stand in lists), `patterns` of names, and the sentence `text`.
 
     Returns:
         For each probe what `Copies` has.
@@ -83,7 +85,8 @@ def alter(asked: Mapping[str, Any]) -> list[dict[str, Any]]:
     for number, one in enumerate(asked["probes"]):
         wish = Wish(
             probe=one["probe"], arguments=one["arguments"], names=asked["names"], unasked=asked["unasked"],
-            seed=asked["seed"],
+            seed=asked["seed"], loose=asked.get("loose", ()), patterns=asked.get("patterns", ()),
+            text=asked.get("text", ""),
         )  # fmt: skip
         take = Take(**one["take"]) if one.get("take") else None
         answers.append(vars(_copies(wish, _chosen(sources, wish.arguments.get("inputs")), take, number)))

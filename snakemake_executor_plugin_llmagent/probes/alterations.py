@@ -50,6 +50,9 @@ class Wish:
         probe: its name; `copy` alters nothing, `uneven_weights` is what the usual probes do with weights.
         arguments: its parameters.
         names: what the script names.
+        loose: those by which it takes no values where they stand, so that it is not clear that it uses them.
+        patterns: of names that it puts together.
+        text: the sentence.
         unasked: whether no rule has named the probe, so that only what is beyond doubt is altered.
         seed: of random numbers.
     """
@@ -57,6 +60,9 @@ class Wish:
     probe: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
     names: Sequence[str] = ()
+    loose: Sequence[str] = ()
+    patterns: Sequence[str] = ()
+    text: str = ""
     unasked: bool = False
     seed: int = 1
 
@@ -91,15 +97,6 @@ class Plan:
     column: str = ""
     candidates: tuple[str, ...] = ()
     if_nothing: str = "nothing in the inputs is altered by it"
-
-
-def plan(wish: Wish, sources: Sequence[Source]) -> Plan:
-    """How a probe alters inputs.
-
-    Raises:
-        CannotApply: it has nothing to work on.
-    """
-    return _PLANS[wish.probe](wish, sources)
 
 
 def _with_events(wish: Wish, sources: Sequence[Source]) -> list[Sheet]:
@@ -299,7 +296,7 @@ def _drop(wish: Wish, sources: Sequence[Source]) -> Plan:
     )
 
 
-_PLANS: Mapping[str, Callable[[Wish, Sequence[Source]], Plan]] = {
+PLANS: Mapping[str, Callable[[Wish, Sequence[Source]], Plan]] = {
     "copy": _copy, "uneven_weights": _uneven, "scale_weights": _scale, "shuffle_events": _shuffle, "half_events": _half,
     "inject_signal": _inject, "empty_input": _empty, "drop_branch": _drop,
 }  # fmt: skip

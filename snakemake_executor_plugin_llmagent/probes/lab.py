@@ -7,7 +7,8 @@ import json
 import math
 import os
 import stat
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import threading
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -16,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from snakemake_executor_plugin_llmagent.data.kinds import format_of
-from snakemake_executor_plugin_llmagent.data.leaves import MOST_LEAVES, leaves
-from snakemake_executor_plugin_llmagent.probes.mentions import mentions
+from snakemake_executor_plugin_llmagent.data.leaves import MOST_LEAVES, leaves, of_document
+from snakemake_executor_plugin_llmagent.probes.batch import Batch, Variant
+from snakemake_executor_plugin_llmagent.probes.forks import ENOUGH
+from snakemake_executor_plugin_llmagent.probes.mentions import mentions, patterns, taken
 from snakemake_executor_plugin_llmagent.probes.responses import Numbers, changed
 from snakemake_executor_plugin_llmagent.protocols import Execution, Layout, Sandbox, Task, Trial
 from snakemake_executor_plugin_llmagent.spec import Kind
@@ -75,6 +78,24 @@ class Ran:
     outputs: Mapping[str, Path]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """What the outputs of a run hold.
+
+    Attributes:
+        numbers: path of an output → name → number.
+        parts: output and part (a column, a histogram, the document) → fingerprint.
+    """
+
+    numbers: Mapping[str, Numbers]
+    parts: Mapping[tuple[str, str], str]
+
+    @property
+    def outputs(self) -> set[str]:
+        """The paths of outputs that were looked at."""
+        return {path for path, _ in self.parts}
+
+
 class Lab:
     """Where probes of one candidate are made."""
 
@@ -94,6 +115,8 @@ class Lab:
         self._sandbox = sandbox
         self._folder = folder
         self._numbers = count(1)
+        self._enough = threading.Event()
+        self._batches: list[Path] = []
 
     def of(self, part: Slice) -> Lab | None:
         """The same with the script's run on the first entries of large inputs for the trial; None if that fails."""
@@ -118,10 +141,13 @@ class Lab:
         """Altered copies of the inputs, for each wish."""
         job = self.task.job
         files = {item.path: item for item in job.inputs if item.kind is Kind.FILE and job.real(item).is_file()}
-        names = dict.fromkeys((*mentions(self.trial.source), *_texts(job.params.values())))
+        names = list(dict.fromkeys((*mentions(self.trial.source), *_texts(job.params.values()))))
+        taken_there = taken(self.trial.source)
         question = {
             "files": [{"path": path, "name": item.name, "place": str(job.real(item))} for path, item in files.items()],
-            "names": list(names), "seed": SEED, "unasked": unasked,
+            "names": names, "loose": [name for name in names if name not in taken_there],
+            "patterns": list(patterns(self.trial.source)), "text": self.trial.spec.text,
+            "seed": SEED, "unasked": unasked,
             "probes": [{"probe": one.probe, "arguments": one.arguments, "take": one.take} for one in wishes],
         }  # fmt: skip
         place = self._folder / f"copies-{next(self._numbers)}"
@@ -144,27 +170,41 @@ class Lab:
             stand_in.job = replace(stand_in.job, resources={**stand_in.job.resources, "runtime": minutes})
         return stand_in
 
-    def run(self, tasks: Sequence[Task], at_once: int, enough: Callable[[int], bool]) -> list[Ran | None]:
-        """Run the script for each task, several of them at once; None for those that it was enough before.
-
-        Args:
-            tasks: what to run it on.
-            at_once: how many at the same time.
-            enough: asked right before the task of this number is run.
-        """
-
-        def one(number: int) -> Ran | None:
-            return None if enough(number) else self._run(tasks[number])
-
-        numbers = range(len(tasks))
-        if len(tasks) < 2 or at_once < 2:
-            return list(map(one, numbers))
-        with ThreadPoolExecutor(min(at_once, len(tasks))) as pool:
-            return list(pool.map(one, numbers))
-
     def run_all(self, tasks: Sequence[Task], at_once: int = 1) -> list[Ran]:
         """Run the script for each task, several of them at once."""
-        return [ran for ran in self.run(tasks, at_once, lambda _: False) if ran is not None]
+        if len(tasks) < 2 or at_once < 2:
+            return list(map(self._run, tasks))
+        with ThreadPoolExecutor(min(at_once, len(tasks))) as pool:
+            return list(pool.map(self._run, tasks))
+
+    def batch(self, variants: Sequence[Variant], *, seconds: float, budget: float) -> list[Ran | None]:
+        """Run the script on several variants, one after the other, its libraries loaded once.
+
+        Args:
+            variants: what is different in each run.
+            seconds: wall time that each may take.
+            budget: CPU time of all but the first, which is always begun, that is not exceeded knowingly.
+
+        Returns:
+            The runs; None for those that were not begun.
+        """
+        if not variants or self._enough.is_set():
+            return [None] * len(variants)
+        task = Batch(self.task, variants, seconds=seconds, budget=budget)
+        stage = self._folder / f"stage-{next(self._numbers)}"
+        self._batches.append(stage)
+        whole, ended = self._sandbox.run(task, self.trial.source, stage)
+        return [
+            None if execution is None else Ran(execution=execution, outputs=_outputs(self.task, task.layout(whole, i)))
+            for i, execution in enumerate(task.executions(whole, ended))
+        ]
+
+    def enough(self) -> None:
+        """Begin no more runs of batches."""
+        self._enough.set()
+        for stage in self._batches:
+            if stage.is_dir():
+                (stage / ENOUGH).touch()
 
     def _run(self, task: Task) -> Ran:
         stage = self._folder / f"stage-{next(self._numbers)}"
@@ -185,6 +225,27 @@ class Lab:
         worked = self._worker("measure", {"files": [str(file) for file in files], "texts": True}, read=files)
         answer: Any = worked.answer if isinstance(worked.answer, dict) else {}
         return [{path: _numbers(answer.get(str(place))) for path, place in found.items()} for found in chosen]
+
+    def looks(self, runs: Sequence[Ran]) -> list[Look]:
+        """All that the outputs of runs hold, as fingerprints too."""
+        here = [_look(run.outputs) for run in runs]
+        if all(look is not None for look in here):
+            return [look for look in here if look is not None]
+        files = [place for run in runs for place in run.outputs.values()]
+        question = {"files": [str(file) for file in files], "texts": True, "parts": True}
+        worked = self._worker("measure", question, read=files)
+        answer: Any = worked.answer if isinstance(worked.answer, dict) else {}
+        return [
+            Look(
+                numbers={path: _numbers(answer.get(str(place))) for path, place in run.outputs.items()},
+                parts={
+                    (path, str(name)): str(value)
+                    for path, place in run.outputs.items()
+                    for name, value in _told_parts(answer.get(str(place))).items()
+                },
+            )
+            for run in runs
+        ]
 
     def alike(self, one: Ran, other: Ran) -> set[str]:
         """The outputs of two runs whose numbers agree, or that are the same byte by byte if they have none."""
@@ -249,7 +310,14 @@ def _altered(answer: Any, place: Path) -> Altered:
 
 def _short_documents(files: Mapping[str, Path]) -> dict[str, Numbers] | None:
     """The numbers of outputs that all are short JSON files; None if one is something else."""
-    found: dict[str, Numbers] = {}
+    look = _look(files)
+    return None if look is None else dict(look.numbers)
+
+
+def _look(files: Mapping[str, Path]) -> Look | None:
+    """What outputs hold that all are short JSON files; None if one is something else."""
+    numbers: dict[str, Numbers] = {}
+    parts: dict[tuple[str, str], str] = {}
     for path, place in files.items():
         if format_of(Path(path)) != "json":
             return None
@@ -257,12 +325,18 @@ def _short_documents(files: Mapping[str, Path]) -> dict[str, Numbers] | None:
             if place.stat().st_size > SHORT_TEXT:
                 return None
             document = json.loads(place.read_text(encoding="utf-8"))
-            found[path] = {name: value for name, value in leaves(document) if math.isfinite(value)}
+            numbers[path] = {name: value for name, value in leaves(document) if math.isfinite(value)}
+            parts |= {(path, name): value for name, value in of_document(document).items()}
         except (OSError, ValueError, RecursionError):
             return None
-        if len(found[path]) >= MOST_LEAVES:
+        if len(numbers[path]) >= MOST_LEAVES:
             return None
-    return found
+    return Look(numbers=numbers, parts=parts)
+
+
+def _told_parts(measured: Any) -> Mapping[str, Any]:
+    parts = measured.get("parts") if isinstance(measured, dict) else None
+    return parts if isinstance(parts, dict) else {}
 
 
 def _numbers(measured: Any) -> Numbers:

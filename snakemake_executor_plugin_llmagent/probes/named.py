@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from snakemake_executor_plugin_llmagent.errors import ConfigError
 from snakemake_executor_plugin_llmagent.probes.catalogue import DEMANDS, PROBES
 from snakemake_executor_plugin_llmagent.probes.lab import Altered, Ask, Lab, Ran, flat
 from snakemake_executor_plugin_llmagent.probes.renamed import Renamed
@@ -41,19 +40,6 @@ ADVICE: Mapping[str, str] = {
     "rename_input": "Results must not depend on what files are called.",
     "stable_seed": "Set the seeds of all random numbers, and take nothing from the time.",
 }
-
-
-def check(call: Call) -> None:
-    """Find out whether what a probe demands makes sense.
-
-    Raises:
-        ConfigError: it does not; says what does.
-    """
-    demanded, known = call.arguments.get("response"), DEMANDS.get(call.name)
-    if demanded is not None and known is not None and demanded not in known:
-        raise ConfigError(
-            f"`probes`: {call.label or call.name} demands the response {demanded!r}, but it can be {', '.join(known)}."
-        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,30 +1,44 @@
-"""The probes of a rule that names none: cheap, on a few of the events, and careful with a script that may be right.
+"""The probes that are made of every candidate: cheap, on a few of the events, and careful with a script that is right.
 
-Only a script whose results cannot come from the events is stopped. All else that looks odd is a warning, and what
-cannot be judged on a few events (a script that asks for more of them) is left alone.
+What seems to have no effect on few events is looked at again on all of them (`suspects`), and stops a script only if
+its sentence asks for it. What cannot be judged on a few events (a script that asks for more of them) is left alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
-from snakemake_executor_plugin_llmagent.probes.lab import Altered, Ask, Lab, Ran, flat
+from snakemake_executor_plugin_llmagent.probes import params, shapes, suspects
+from snakemake_executor_plugin_llmagent.probes.batch import Variant
+from snakemake_executor_plugin_llmagent.probes.lab import Altered, Ask, Lab, Look, Ran, flat
 from snakemake_executor_plugin_llmagent.probes.responses import Numbers, changed, moves, results, shown
+from snakemake_executor_plugin_llmagent.probes.suspects import (
+    COLUMN,
+    DATA,
+    IF_RIGHT,
+    INJECT,
+    PARAM,
+    SCALE,
+    TURN,
+    Suspect,
+)
 from snakemake_executor_plugin_llmagent.probes.words import fails_over_branch, how_it_ended
 from snakemake_executor_plugin_llmagent.protocols import Finding, Severity
+from snakemake_executor_plugin_llmagent.spec import Kind
 from snakemake_executor_plugin_llmagent.trials import Evidence
 
 TAKE: Final[Mapping[str, object]] = {"least": 1000, "most": 20_000, "share": 10}
 """One event in ten, but no fewer than 1000, no more than 20,000, and no more than half of them."""
-SECONDS, PATIENCE, SHARE = 10.0, 0.5, 0.5
-"""How long a run may take, and how long runs that are not begun are waited for, once the other checks are made: so many
-seconds, or this share of the trial if that is more."""
-AT_ONCE = 2
+SECONDS, SHARE, LEAST = 10.0, 0.5, 0.75
+"""How long a run may take, at least; which share of the trial's CPU time all runs but the first may use, and so many
+seconds at least."""
 TOO_LONG = "it would have taken longer than half of the trial"
-HALF, SCALE, DROP = "half_events", "scale_weights", "drop_branch"
-IF_RIGHT = "If what the rule asks for does not depend on that, nothing has to change."
+HALF, DROP = "half_events", "drop_branch"
+MOST_COLUMNS = 12
+ADDED = 50
+"""How many events are added to a window."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,65 +46,141 @@ class Tried:
     """What was tried.
 
     Attributes:
-        copies: probe → the copies of inputs that were made for it.
-        runs: probe → the run on them, None if there was no time for it.
+        copies: what for → the copies of inputs that were made.
+        asks: what for → what was asked for.
+        params: parameter → its value in a run of its own.
+        runs: what for → the run, None if there was no time for it; parameters by `param NAME`.
     """
 
     copies: Mapping[str, Altered]
-    runs: Mapping[str, Ran | None]
+    asks: Mapping[str, Ask] = field(default_factory=dict)
+    params: Mapping[str, object] = field(default_factory=dict)
+    runs: Mapping[str, Ran | None] = field(default_factory=dict)
 
 
 class Usual:
     """Makes the usual probes of one candidate."""
 
-    def __init__(self, lab: Lab) -> None:
-        """Prepare in a lab."""
+    def __init__(self, lab: Lab, *, alone: bool = True) -> None:
+        """Prepare.
+
+        Args:
+            lab: where they are made.
+            alone: whether the rule names no probes. Otherwise those that it could have named are not judged, and what
+                stops nobody is not said.
+        """
         self._lab = lab
-        self._seconds = max(SECONDS, SHARE * lab.base.execution.seconds)
+        self._alone = alone
         self._findings: list[Finding] = []
         self._results: dict[str, object] = {}
+        self._suspects: list[Suspect] = []
 
-    @property
-    def patience(self) -> float:
-        """How long somebody who has nothing else to do waits for runs that are not begun yet [s]."""
-        return max(PATIENCE, SHARE * self._lab.base.execution.seconds)
+    def enough(self) -> None:
+        """Begin nothing more."""
+        self._lab.enough()
 
-    def begin(self, enough: Callable[[int], bool]) -> Tried:
-        """Make the runs that are always made; `enough` is asked before each of them (the first is number 0)."""
-        wishes = {HALF: "copy", SCALE: "uneven_weights", DROP: DROP}
-        asks = [Ask(probe=probe, take=TAKE) for probe in wishes.values()]
-        copies = dict(zip(wishes, self._lab.copies(asks, unasked=True), strict=True))
-        names = [name for name in wishes if not copies[HALF].problem and not copies[name].problem]
-        tasks = [self._lab.on(copies[name].files, self._seconds) for name in names]
-        runs = self._lab.run(tasks, AT_ONCE, enough)
-        return Tried(copies=copies, runs=dict(zip(names, runs, strict=True)))
+    def begin(self) -> Tried:
+        """Make the runs that are always made, as far as there is time."""
+        asks = self._asks()
+        copies = dict(zip(asks, self._lab.copies(list(asks.values()), unasked=True), strict=True))
+        half, job = copies[HALF], self._lab.task.job
+        if half.problem:
+            return Tried(copies=copies)
+        chosen = params.candidates(job.params)
+        values = {name: params.doubled(job.params[name]) for name in chosen}
+        last = [name for name in asks if name.startswith(COLUMN) or name == DROP]
+        names = [name for name in asks if name not in last and not copies[name].problem]
+        variants = {name: Variant(files={**half.files, **copies[name].files}) for name in names}
+        variants |= {f"param {name}": Variant(files=half.files, params={name: values[name]}) for name in values}
+        variants |= {name: Variant(files=copies[name].files) for name in last if not copies[name].problem}
+        base = self._lab.base.execution
+        runs = self._lab.batch(
+            list(variants.values()),
+            seconds=max(SECONDS, SHARE * base.seconds),
+            budget=max(LEAST, SHARE * base.cpu_seconds),
+        )
+        return Tried(copies=copies, asks=asks, params=values, runs=dict(zip(variants, runs, strict=True)))
+
+    def _asks(self) -> dict[str, Ask]:
+        asks = {HALF: Ask(probe="copy", take=TAKE), SCALE: Ask(probe="uneven_weights", take=TAKE)}
+        asks[TURN] = Ask(probe=TURN, take=TAKE)
+        asks |= self._asks_of_data()
+        for rank in range(MOST_COLUMNS):
+            asks[f"{COLUMN} {rank}"] = Ask(probe=COLUMN, arguments={"rank": rank}, take=TAKE)
+        if self._alone:
+            asks[DROP] = Ask(probe=DROP, take=TAKE)
+        return asks
+
+    def _asks_of_data(self) -> dict[str, Ask]:
+        """Fewer events of data, and more in a window, for results of known shapes."""
+        (numbers,) = self._lab.numbers([self._lab.base])
+        inputs = [item for item in self._lab.task.job.inputs if item.kind is Kind.FILE]
+        data = [item.path for item in inputs if shapes.is_data(item.name, item.path)]
+        asks: dict[str, Ask] = {}
+        if not data or not shapes.measures_data(flat(numbers)):
+            return asks
+        if len(data) < len(inputs):
+            asks[DATA] = Ask(probe=HALF, arguments={"inputs": data}, take=TAKE)
+        window = shapes.window_of(self._lab.trial.spec.text)
+        if window is not None and shapes.counting(flat(numbers)):
+            arguments = {
+                "mass": window.centre, "n": ADDED, "column": window.column, "width": (window.high - window.low) / 24,
+                "inputs": data,
+            }  # fmt: skip
+            asks[INJECT] = Ask(probe=INJECT, arguments=arguments, take=TAKE)
+        return asks
+
+    # --- judging -----------------------------------------------------------------------------------------------
 
     def judge(self, tried: Tried) -> Evidence:
         """What they show."""
         half, ran = tried.copies[HALF], tried.runs.get(HALF)
         if half.problem or ran is None:
-            return Evidence(results={HALF: f"not applied: {half.problem or TOO_LONG}"})
-        self._half(half, ran)
-        for name, judged in ((SCALE, self._scaled), (DROP, self._dropped)):
-            copies, other = tried.copies[name], tried.runs.get(name)
-            if copies.problem or other is None:
-                self._results[name] = f"not applied: {copies.problem or TOO_LONG}"
-            else:
-                judged(copies, ran, other)
+            return Evidence(results={HALF: f"not applied: {half.problem or TOO_LONG}"} if self._alone else {})
+        well = {name: one for name, one in tried.runs.items() if one is not None and one.execution.succeeded}
+        base, *looks = self._lab.looks([self._lab.base, *well.values()])
+        seen = dict(zip(well, looks, strict=True))
+        if self._alone:
+            self._half(half, ran, base, seen.get(HALF))
+            self._dropped(tried, seen)
+        self._scaled(tried, seen)
+        if HALF in seen:
+            self._effects(tried, seen)
+            self._shapes(tried, base, seen)
+        if self._suspects:
+            self._confirm()
+        if not self._alone:
+            self._findings = [one for one in self._findings if one.severity is Severity.ERROR]
+            said = {one.message for one in self._findings}
+            usual = (HALF, SCALE)
+            self._results = {n: text for n, text in self._results.items() if text in said or n not in usual}
         return Evidence(findings=tuple(self._findings), results=self._results)
 
     def _found(self, probe: str, message: str, severity: Severity = Severity.WARNING) -> None:
         self._findings.append(Finding(check=f"probe.{probe}", message=message, severity=severity))
         self._results[probe] = message
 
+    def _confirm(self) -> None:
+        """Look again at what seems to be wrong."""
+        sure = suspects.Trial(self._lab, warns=self._alone).of(self._suspects)
+        for suspect, finding in sure.findings:
+            self._findings.append(finding)
+            name = suspect.probe if suspect.probe == SCALE else f"{suspect.probe} {suspect.column or suspect.param}"
+            self._results[name.strip()] = finding.message
+        for suspect in sure.cleared:
+            if suspect.probe == SCALE and not self._alone:
+                continue
+            name = suspect.probe if suspect.probe == SCALE else f"{suspect.probe} {suspect.column or suspect.param}"
+            self._results[name.strip()] = "passed, on all events"
+
     # --- fewer events ------------------------------------------------------------------------------------------
 
-    def _half(self, half: Altered, ran: Ran) -> None:
+    def _half(self, half: Altered, ran: Ran, base: Look, look: Look | None) -> None:
         what = _fewer(half)
-        if not ran.execution.succeeded:
+        if look is None:
             self._results[HALF] = f"not judged: with {what}, {how_it_ended(ran.execution)}"
             return
-        before, after = self._lab.numbers([self._lab.base, ran])
+        before, after = base.numbers, look.numbers
         verdict = moves(flat(before), flat(after), what)
         if verdict.holds is None:
             self._results[HALF] = f"not applied: {verdict.text}"
@@ -106,7 +196,8 @@ class Usual:
         """Nothing changed: perhaps with others of the events, as for a script that looks for the largest one."""
         (others,) = self._lab.copies([Ask(probe="copy", take={**TAKE, "last": True})], unasked=True)
         if not others.problem:
-            (ran,) = self._lab.run_all([self._lab.on(others.files, self._seconds)])
+            seconds = max(SECONDS, SHARE * self._lab.base.execution.seconds)
+            (ran,) = self._lab.run_all([self._lab.on(others.files, seconds)])
             if not ran.execution.succeeded:
                 self._results[HALF] = f"not judged: with {_fewer(others)}, {how_it_ended(ran.execution)}"
                 return
@@ -127,29 +218,38 @@ class Usual:
 
     # --- weights and columns -----------------------------------------------------------------------------------
 
-    def _scaled(self, scaled: Altered, half: Ran, ran: Ran) -> None:
-        for one in (half, ran):
-            if not one.execution.succeeded:
-                self._results[SCALE] = f"not judged: with {scaled.what}, {how_it_ended(one.execution)}"
+    def _scaled(self, tried: Tried, seen: Mapping[str, Look]) -> None:
+        scaled, ran = tried.copies[SCALE], tried.runs.get(SCALE)
+        if scaled.problem or ran is None:
+            self._results[SCALE] = f"not applied: {scaled.problem or TOO_LONG}"
+            return
+        for name in (HALF, SCALE):
+            other = tried.runs[name]
+            if name not in seen and other is not None:
+                self._results[SCALE] = f"not judged: with {scaled.what}, {how_it_ended(other.execution)}"
                 return
-        before, after = (flat(found) for found in self._lab.numbers([half, ran]))
-        verdict = moves(before, after, scaled.what)
-        if verdict.holds is None:
-            self._results[SCALE] = f"not applied: {verdict.text}"
-        elif verdict.holds:
+        if seen[HALF].parts != seen[SCALE].parts:
             self._results[SCALE] = "passed"
+        elif not any(seen[HALF].numbers.values()):
+            self._results[SCALE] = "not applied: the outputs hold no numbers that can be compared"
         else:
-            self._found(SCALE, f"{verdict.text}: the weights have no effect. {IF_RIGHT}")
+            self._suspects.append(
+                Suspect(probe=SCALE, ask=Ask(probe="uneven_weights"), column=scaled.column, what=scaled.what)
+            )
 
-    def _dropped(self, dropped: Altered, half: Ran, ran: Ran) -> None:
+    def _dropped(self, tried: Tried, seen: Mapping[str, Look]) -> None:
+        dropped, ran = tried.copies[DROP], tried.runs.get(DROP)
+        if dropped.problem or ran is None:
+            self._results[DROP] = f"not applied: {dropped.problem or TOO_LONG}"
+            return
         if not ran.execution.succeeded:
             verdict = fails_over_branch(ran.execution, dropped.column)
             self._results[DROP] = "passed" if verdict.holds else f"not judged: with {dropped.what}, {verdict.text}"
             return
-        if not half.execution.succeeded:
+        if HALF not in seen:
             self._results[DROP] = f"not judged: with {dropped.what}, it ended well"
             return
-        before, after = (flat(found) for found in self._lab.numbers([half, ran]))
+        before, after = flat(seen[HALF].numbers), flat(seen[DROP].numbers)
         different = changed(before, after)
         if not different:
             self._results[DROP] = f"not judged: the script does without `{dropped.column}`"
@@ -159,6 +259,54 @@ class Usual:
             f"With {dropped.what}, the script goes on as if nothing were missing ({shown(different, before, after)}). "
             "Unless the rule wants that, let it fail with a message that names what is missing.",
         )
+
+    def _effects(self, tried: Tried, seen: Mapping[str, Look]) -> None:
+        """Columns, signs of weights and parameters without which the outputs stay what they are."""
+        judge, half = suspects.Trial(self._lab), seen[HALF]
+        for name, look in seen.items():
+            if name.startswith(COLUMN):
+                made = tried.copies[name]
+                ask = Ask(probe="stir_columns", arguments={"names": [made.column]})
+                one = Suspect(probe=COLUMN, ask=ask, column=made.column, what=made.what)
+                value = None
+            elif name.startswith("param "):
+                one = Suspect(probe=PARAM, param=name.removeprefix("param "))
+                value = tried.params[one.param]
+            elif name == TURN and self._results.get(SCALE) == "passed":
+                made = tried.copies[name]
+                one, value = Suspect(probe=TURN, ask=Ask(probe=TURN), column=made.column, what=made.what), None
+            else:
+                continue
+            if not judge.responds(half, look, one, self._lab.task.job.params.get(one.param), value):
+                self._suspects.append(one)
+        begun = [name for name, ran in tried.runs.items() if ran is not None]
+        self._note(COLUMN, [tried.copies[name].column for name in begun if name.startswith(COLUMN)])
+        self._note(PARAM, [name.removeprefix("param ") for name in begun if name.startswith("param ")])
+
+    def _note(self, probe: str, names: list[str]) -> None:
+        """Say what responds."""
+        silent = {one.column or one.param for one in self._suspects if one.probe == probe}
+        fine = [name for name in names if name not in silent]
+        if fine:
+            self._results[probe] = f"passed ({', '.join(fine)})"
+
+    def _shapes(self, tried: Tried, base: Look, seen: Mapping[str, Look]) -> None:
+        """Numbers of known shapes that stay, or move, against what they mean."""
+        half, job = tried.copies[HALF], self._lab.task.job
+        before, few = flat(base.numbers), flat(seen[HALF].numbers)
+        constant = list(shapes.constant_background(before, few))
+        if constant and {item.path for item in job.inputs} <= set(half.files):
+            told = shapes.all_numeric(job.params)
+            message = f"With {_fewer(half)}, {shown([*constant], before, few)} although what was observed changes"
+            if told:
+                self._found(HALF, f"{message}. {IF_RIGHT}")
+            else:
+                self._found(HALF, f"{message}: it does not come from the events. Compute it from them.", Severity.ERROR)
+        for name, wrong in ((DATA, shapes.deaf_to_data), (INJECT, shapes.follows_window)):
+            if name in seen and list(wrong(few, flat(seen[name].numbers))):
+                ask = tried.asks[name]
+                again = Ask(probe=ask.probe, arguments=ask.arguments)
+                self._suspects.append(Suspect(probe=name, ask=again, what=tried.copies[name].what))
 
 
 def _fewer(copies: Altered) -> str:

@@ -14,6 +14,10 @@ LOG_CHARACTERS = 16_000
 LINE_CHARACTERS = 1_000
 """How much of one line is kept [characters]; Snakemake's lines in front of a script hold whole pickled objects."""
 
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+_TEMPORARY = re.compile(r"/\S*?/llmagent-[a-z0-9_]{8}(?![a-z0-9_])")
+"""What differs from run to run although nothing else does: a question to a model should read the same then."""
+
 
 @dataclass(frozen=True)
 class Names:
@@ -37,7 +41,9 @@ class Names:
         """The text with the script's own name, its own line numbers, and paths as the author knows them."""
         pattern = re.compile(re.escape(str(self.script)) + r"(?P<mark>\", line |:)(?P<line>\d+)")
         text = pattern.sub(self._place, text)
-        return text.replace(str(self.script), self.name).replace(f"{self.stage}{os.sep}", "")
+        text = text.replace(str(self.script), self.name).replace(f"{self.stage}.private/home", "~")
+        text = re.sub(re.escape(str(self.stage)) + r"(?![\w./-])", ".", text.replace(f"{self.stage}{os.sep}", ""))
+        return _TEMPORARY.sub("/tmp", _ADDRESS.sub(" at 0x…", text))
 
     def _place(self, match: re.Match[str]) -> str:
         return f"{self.name}{match['mark']}{max(1, int(match['line']) - self.lines_before)}"

@@ -22,11 +22,19 @@ VARY = "Run the script of a rule with the alternatives of its decisions, and sho
 FOLDER = Path(".snakemake/llmagent/vary")
 Add = Callable[[str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser]
 
+EXAMPLES = """\
+examples:
+  llmagent vary fit_myy                       one decision after the other
+  llmagent vary fit_myy sample=ggh            on the job of this wildcard
+  llmagent vary fit_myy --decision FIT_RANGE  of this decision alone
+  llmagent vary fit_myy --all                 all combinations
+"""
+
 
 def add_vary(add: Add) -> None:
     """Add the command to those of `llmagent`."""
     vary = add("vary", run, VARY)
-    vary.add_argument("rule", metavar="RULE")
+    vary.add_argument("rule", metavar="RULE", help="an agent rule; `llmagent status` lists them")
     vary.add_argument(
         "wildcards", nargs="*", default=[], metavar="WILDCARD=VALUE",
         help="which job; by default the first whose inputs exist",
@@ -37,10 +45,12 @@ def add_vary(add: Add) -> None:
     )  # fmt: skip
     vary.add_argument("--all", action="store_true", help="run all combinations, and not one change at a time")
     vary.add_argument("--output", type=Path, metavar="DIR", help=f"where files go; default: {FOLDER}/RULE")
+    vary.epilog = EXAMPLES
 
 
 def run(options: argparse.Namespace) -> int:
     """Vary a rule's decisions; returns the exit status."""
+    from snakemake_executor_plugin_llmagent.host.frozen import not_runnable
     from snakemake_executor_plugin_llmagent.host.jobs import bench_of, job_of
     from snakemake_executor_plugin_llmagent.variations.plan import plan
     from snakemake_executor_plugin_llmagent.variations.report import Report
@@ -56,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
     with place as (agent, task):
         status = lock.status(agent.script, agent.spec.digest)
         if status.source is None or status.state not in (State.FROZEN, State.EDITED):
-            raise NotApproved(f"Rule {agent.name} has no script that may run ({status.state}: {status.reason}).")
+            raise NotApproved(not_runnable(agent, status))
         if agent.spec.blind is not None and not lock.opened(status):
             raise NotApproved(
                 f"Rule {agent.name} is blinded: its variations would show its data. Unblind it first: "

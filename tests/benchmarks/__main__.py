@@ -11,6 +11,8 @@
 | skimming | wrappers `uproot/skim` and `vector/pairs` against uproot by hand, coffea, RDataFrame | 1, warm 1.3 |
 | fitting | wrapper `zfit/fit` against RooFit, numba-stats, zfit by hand | fastest, 0.6 s |
 | judging | checks and usual probes of a candidate against its trial: 1 s, 30 s | 0.5 at 1 s |
+| ledger | calls reserved and settled a second: 1 thread, 16 threads, 2 processes | 1000 |
+| progress | authoring with lines at the bottom of the terminal against without | 1.02 |
 | report | the page of 50 rules of 5 attempts: written, size, opened | 3 s, 3 MB, 1 s |
 | authoring | 100 jobs through one wildcard agent rule, model scripted: calls, then a rerun | 1 + 1, then 0 |
 """
@@ -29,7 +31,9 @@ from pathlib import Path
 from tests.benchmarks.fitting import fitting
 from tests.benchmarks.jobs import jobs
 from tests.benchmarks.judging import judging
+from tests.benchmarks.ledger import ledger
 from tests.benchmarks.pages import report
+from tests.benchmarks.progress import progress
 from tests.benchmarks.sandbox import sandbox
 from tests.benchmarks.skimming import skimming
 from tests.loopback import ScriptedModel
@@ -209,6 +213,8 @@ def authoring(root: Path) -> None:
 BENCHMARKS: dict[str, Callable[[Path], None]] = {
     "executor": executor, "startup": startup, "frozen": frozen, "second": second, "sandbox": sandbox,
     "jobs": jobs, "skimming": skimming, "fitting": fitting, "authoring": authoring, "judging": judging,
+    "ledger": ledger,
+    "progress": lambda root: progress(root, measure),
     "report": report,
 }  # fmt: skip
 

@@ -99,7 +99,7 @@ class Court:
             if problem.name not in self._shops:
                 shutil.copytree(inputs_of(problem, self._store), workdir)
                 assembly = Assembly(_settings(workdir))
-                shop = assembly.workshop(spec_of(problem), OPTIONS, tell=lambda text: None)
+                shop = assembly.workshop(spec_of(problem), OPTIONS, tell=lambda *_: None)
                 self._shops[problem.name] = assembly, shop
             return self._shops[problem.name][1]
 

@@ -107,6 +107,11 @@ UNUSUAL = (
     ),
     Unusual(file="significance_lambdas", task="significance", style="lambdas, pyarrow.dataset, inputs unpacked"),
     Unusual(file="efficiency_class", task="efficiency", style="class with cached properties, pandas groupby"),
+    Unusual(
+        file="to_arrays_in_pieces",
+        task="to_arrays",
+        style="read in pieces, names of columns put together; written by a model for this sentence",
+    ),
     Unusual(file="to_arrays_match", task="to_arrays", style="match statement, context manager, pieces by memory"),
     Unusual(file="systematics_table", task="systematics", style="table of lambdas, names in Greek and German"),
 )

@@ -154,7 +154,7 @@ class FileTask:
         preamble = (
             "from types import SimpleNamespace as _N\n"
             f"snakemake = _N(input=_N(**{named(self.job.inputs)!r}), output=_N(**{named(self.job.outputs)!r}), "
-            f"wildcards=_N(**{dict(self.job.wildcards)!r}))\n"
+            f"wildcards=_N(**{dict(self.job.wildcards)!r}), params=_N(**{dict(self.job.params)!r}))\n"
         )
         return Program(text=preamble + source, lines_before=2, python=self._python)
 

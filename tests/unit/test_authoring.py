@@ -12,6 +12,7 @@ import pytest
 from snakemake_executor_plugin_llmagent.authoring import Supervision, Workshop, author, try_out
 from snakemake_executor_plugin_llmagent.errors import AttemptsExhausted, Cancelled, ModelUnavailable, SandboxUnavailable
 from snakemake_executor_plugin_llmagent.formats import describe
+from snakemake_executor_plugin_llmagent.progress import NOTE
 from snakemake_executor_plugin_llmagent.protocols import (
     Access,
     Ending,
@@ -116,7 +117,7 @@ class Shop:
             session=Session(folder / "session"),
             stages=folder / "stages",
             discard=layout.remove,
-            tell=self.told.append,
+            tell=lambda text, step=NOTE: self.told.append(text),
             max_attempts=attempts,
         )
 

@@ -13,11 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from snakemake_interface_common.exceptions import WorkflowError
 
-from snakemake_executor_plugin_llmagent import config
+from snakemake_executor_plugin_llmagent import config, keys
 from snakemake_executor_plugin_llmagent.config import (
     AUTO,
     DEFAULTS,
     KEY_VARIABLES,
+    PROVIDERS_VARIABLE,
     READABLE_VARIABLE,
     REDACTED,
     SANDBOX_VARIABLE,
@@ -83,6 +84,63 @@ def test_the_environment_wins_over_the_key_file(tmp_path: Path) -> None:
     path = key_file(tmp_path, f"OPENAI_API_KEY=file-{SECRET}\nANTHROPIC_API_KEY=file-{SECRET}\n")
     keys = read_keys({"OPENAI_API_KEY": SECRET, "ANTHROPIC_API_KEY": ""}, path)
     assert keys.values == {"OPENAI_API_KEY": SECRET, "ANTHROPIC_API_KEY": f"file-{SECRET}"}
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        (f"{SECRET}", SECRET),
+        (f"{SECRET}  # until May", SECRET),
+        (f"{SECRET}#1", f"{SECRET}#1"),
+        (f'"{SECRET} # 1"', f"{SECRET} # 1"),
+        (f"'{SECRET}' # until May", SECRET),
+        (f'"{SECRET}"#x', SECRET),
+        (r'"a\"b\\c-long"', 'a"b\\c-long'),
+        (r"'a\b-long'", r"a\b-long"),
+        ("", None),
+        ("# nothing", None),
+        ("''", None),
+    ],
+)
+def test_values_as_in_an_env_file(tmp_path: Path, text: str, secret: str | None) -> None:
+    for before in ("", "export ", "export\t"):
+        path = key_file(tmp_path, f"{before}OPENAI_API_KEY={text}\n")
+        assert read_keys({}, path).get("OPENAI_API_KEY") == secret
+
+
+@pytest.mark.parametrize("text", [f'"{SECRET}', f"'{SECRET}", f'"{SECRET}" {SECRET}', f"'{SECRET}'x"])
+@pytest.mark.parametrize("name", ["keys", ".env"])
+def test_quotes_that_do_not_match(tmp_path: Path, text: str, name: str) -> None:
+    path = key_file(tmp_path, f"OPENAI_API_KEY={text}\n").rename(tmp_path / name)
+    with pytest.raises(ConfigError, match="Line 1 of the key file") as caught:
+        read_keys({}, path)
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "passes"), [(".env", True), (".env.local", True), ("lab.env", True), ("env", False)])
+def test_what_else_stands_in_an_env_file(tmp_path: Path, name: str, passes: bool) -> None:
+    text = f"HOST=lab\nDEBUG\nif [ -z x ]; then\nMOTTO='unclosed\nexport OPENAI_API_KEY={SECRET}\n"
+    path = key_file(tmp_path, text).rename(tmp_path / name)
+    if passes:
+        assert read_keys({}, path).values == {"OPENAI_API_KEY": SECRET}
+        path.chmod(0o644)
+    with pytest.raises(ConfigError, match="chmod 600" if passes else "Line 1 of the key file"):
+        read_keys({}, path)
+
+
+def test_variables_of_named_providers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys, "_NAMED", set())
+    path = key_file(tmp_path, f"LAB_API_KEY={SECRET}\n")
+    with pytest.raises(ConfigError, match="Line 1 of the key file"):
+        read_keys({}, path)
+    keys.note_key_variables(["LAB_API_KEY"])
+    assert read_keys({}, path).values == {"LAB_API_KEY": SECRET}
+    assert read_keys({"LAB_API_KEY": f"{SECRET}-2"}, path).values == {"LAB_API_KEY": f"{SECRET}-2"}
+    environment = {"LAB_API_KEY": SECRET, "PATH": "/bin"}
+    assert keys.without_keys(environment) == {"PATH": "/bin"}
+    assert remove_keys(environment, keep=["LAB_API_KEY"]) == {}
+    assert remove_keys(environment) == {"LAB_API_KEY": SECRET}
+    assert environment == {"PATH": "/bin"}
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o644, 0o444])
@@ -173,7 +231,7 @@ def test_the_cascade(rule: Options, run: Options, default: Options) -> None:
 
 def test_defaults_are_complete_but_for_models_and_what_the_environment_says() -> None:
     missing = {name for name, value in vars(DEFAULTS).items() if value is None}
-    assert missing == {"model", "coder", "supervisor", "sandbox", "slice", "tolerance"}
+    assert missing == {"model", "coder", "supervisor", "sandbox", "slice", "tolerance", "budget"}
     assert validate_options(DEFAULTS, HERE) == DEFAULTS
 
 
@@ -183,6 +241,7 @@ def test_defaults_are_complete_but_for_models_and_what_the_environment_says() ->
         {},
         {"model": "openai:gpt-5", "coder": "anthropic:claude", "supervisor": "none"},
         {"model": "openai:library/model:7b"},
+        *({"model": f"{name}:m"} for name in ("cborg", "openai-lab", "openrouter", "openchat", "replicate", "ollama")),
         {"supervision": "full", "approve": "person"},
         {"max_attempts": 1, "timeout": 0.5},
         {"timeout": 10},
@@ -201,6 +260,13 @@ def test_sound_options_stay_as_they_are(options: dict[str, Any]) -> None:
         ({"model": "openai:"}, "not 'openai:'."),
         ({"model": ""}, "`model` has to be of the form"),
         ({"model": "none"}, "`model` has to be of the form"),
+        ({"fallback": "gpt-5"}, "`fallback` has to be of the form"),
+        ({"fallback": ["openai:a", "none"]}, "`fallback` has to be of the form .* not 'none'"),
+        ({"fallback": ["openai:a", None]}, "`fallback` has to be of the form"),
+        ({"fallback": 3}, "`fallback` has to be a list of models, not int."),
+        ({"model": "Lab:m"}, "not 'Lab:m'."),
+        ({"model": "OpenAI:m"}, "not 'OpenAI:m'. Did you mean 'openai'?"),
+        ({"model": "my lab:m"}, "not 'my lab:m'."),
         ({"coder": "opneai:gpt-5"}, "`coder` .* Did you mean 'openai'?"),
         ({"supervisor": 5}, "`supervisor` has to be a string of the form .*, not int."),
         ({"model": ["openai:a"]}, "not list."),
@@ -247,6 +313,29 @@ def test_recordings_lie_relative_to_whoever_names_them(tmp_path: Path) -> None:
     assert found.coder == f"replay:{tmp_path.parent / 'x' / 'rec'}"
     assert found.supervisor == "openai:a"
     assert validate_options(found, HERE) == found
+
+
+@pytest.mark.parametrize(
+    ("named", "found"),
+    [
+        (None, None),
+        ([], ()),
+        ("none", ()),
+        (["none"], ()),
+        ("openai:a", ("openai:a",)),
+        (["openai:a", "lab:b", "openai:a"], ("openai:a", "lab:b")),
+        (["replay:rec"], ("replay:/here/rec",)),
+    ],
+)
+def test_who_stands_in(named: Any, found: tuple[str, ...] | None) -> None:
+    assert validate_options(Options(fallback=named), Path("/here")).fallback == found
+
+
+def test_a_rule_says_anew_who_stands_in() -> None:
+    run = Options(fallback=("openai:a",))
+    assert Options().over(run).over(DEFAULTS).fallback == ("openai:a",)
+    assert Options(fallback=()).over(run).over(DEFAULTS).fallback == ()
+    assert Options().over(DEFAULTS).fallback == ()
 
 
 def test_options_can_be_handed_to_another_process() -> None:
@@ -348,7 +437,8 @@ def test_places_have_to_exist_when_a_script_runs(places: Path) -> None:
 
 
 def said(monkeypatch: pytest.MonkeyPatch, sandbox: str = "", readable: str = "") -> None:
-    monkeypatch.setattr(config, "_AT_START", {SANDBOX_VARIABLE: sandbox, READABLE_VARIABLE: readable})
+    started = {SANDBOX_VARIABLE: sandbox, READABLE_VARIABLE: readable, PROVIDERS_VARIABLE: ""}
+    monkeypatch.setattr(config, "_AT_START", started)
 
 
 @pytest.mark.parametrize("environment", ["", "landlock", "none"])
@@ -391,10 +481,10 @@ def test_places_from_the_environment_add_up(monkeypatch: pytest.MonkeyPatch) -> 
 def test_children_are_told_what_the_person_chose(monkeypatch: pytest.MonkeyPatch) -> None:
     said(monkeypatch, "nonne", "calib")
     # Wrong, but a workflow without agent rules has nothing to do with it.
-    assert for_children(Options()) == {SANDBOX_VARIABLE: "nonne", READABLE_VARIABLE: "calib"}
+    assert for_children(Options()) == {SANDBOX_VARIABLE: "nonne", READABLE_VARIABLE: "calib", PROVIDERS_VARIABLE: ""}
     said(monkeypatch)
     monkeypatch.setenv(SANDBOX_VARIABLE, "none")  # as a Snakefile may
-    assert for_children(Options()) == {SANDBOX_VARIABLE: AUTO, READABLE_VARIABLE: ""}
+    assert for_children(Options()) == {SANDBOX_VARIABLE: AUTO, READABLE_VARIABLE: "", PROVIDERS_VARIABLE: ""}
     assert chosen_sandbox(Options(), Options()) == AUTO
 
 
@@ -418,8 +508,28 @@ def test_settings_become_options(places: Path, monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
-    [({"readable": ["/"]}, "must not hold /"), ({"readable": [3]}, "3 is none"), ({"sandbox": "x"}, "one of auto")],
+    [
+        ({"readable": ["/"]}, "must not hold /"),
+        ({"readable": [3]}, "3 is none"),
+        ({"sandbox": "x"}, "one of auto"),
+        ({"budget": "2"}, "`budget` has to say of what: 2 may be dollars or tokens"),
+        ({"monthly_budget": "2 EUR"}, "`monthly_budget` is counted in USD or tokens, not in 'EUR'"),
+    ],
 )
 def test_wrong_settings_through_the_interface_of_snakemake(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(WorkflowError, match=message):
         ExecutorSettings(**settings)
+
+
+def test_budgets_of_a_run_are_no_options_of_rules(places: Path) -> None:
+    given = ExecutorSettings(budget="2 usd", monthly_budget="200000 tokens", prices="prices.yaml")
+    assert (given.budget, given.monthly_budget) == ("2 USD", "200k tokens")
+    assert given.prices == str(Path.cwd() / "prices.yaml")
+    assert run_options(given).budget is None
+
+
+def test_the_budget_of_a_rule() -> None:
+    chosen: Any = ["2 USD", "1.5M tokens"]
+    rule = validate_options(Options(budget=chosen), Path("/"))
+    assert rule.budget == "2 USD and 1.5M tokens"
+    assert rule.over(Options(budget="9 USD")).budget == rule.budget

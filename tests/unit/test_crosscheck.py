@@ -20,6 +20,7 @@ from snakemake_executor_plugin_llmagent.gates import Bench
 from snakemake_executor_plugin_llmagent.gates.agreement import MOST_LISTED, compare, in_words
 from snakemake_executor_plugin_llmagent.gates.crosscheck import crosschecked
 from snakemake_executor_plugin_llmagent.host.asked import crosscheck_of
+from snakemake_executor_plugin_llmagent.progress import NOTE
 from snakemake_executor_plugin_llmagent.protocols import Item, Layout, Severity, Stop
 from snakemake_executor_plugin_llmagent.roles import Attempt, Coder, Supervisor
 from snakemake_executor_plugin_llmagent.sandbox import layout
@@ -158,7 +159,8 @@ class Shop:
             coder=Coder(self.first), supervisor=Supervisor(self.supervisor), supervision=Supervision.REVIEW,
             sandbox=self.sandbox, read_ahead=lambda paths: None, describe=describe, gates=(), run_aside=run_aside(),
             context=lambda spec, task: "BRIEF", show_outputs=lambda trial: "", session=Session(folder / "session"),
-            stages=folder / "stages", discard=layout.remove, tell=self.told.append, max_attempts=2,
+            stages=folder / "stages", discard=layout.remove, max_attempts=2,
+            tell=lambda text, step=NOTE: self.told.append(text),
         )  # fmt: skip
         bench = Bench(
             worker=lambda operation, question, *, read, write=None: Worked(answer=measure(question)),

@@ -171,3 +171,17 @@ def test_a_diagnosis_is_plain_data(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(found, Diagnosis)
     assert json.loads(json.dumps(found.as_json()))["versions"]["python"].startswith("3.")
     assert found.machine["user"] == ("the superuser" if os.geteuid() == 0 else "an ordinary user")
+
+
+def test_providers_of_the_persons(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "none"))
+    path = tmp_path / "llmagent.yaml"
+    entry = "{speaks: openai, base_url: https://lab/v1, key_variable: LAB_API_KEY}"
+    path.write_text(f"providers:\n  lab: {entry}\n  own: {{speaks: anthropic, base_url: http://localhost}}\n")
+    monkeypatch.setenv("LAB_API_KEY", CANARY)
+    found = dict(doctor._provider())
+    assert found["lab:NAME"] == f"https://lab/v1 (openai), LAB_API_KEY set; {path}, line 2"
+    assert found["own:NAME"] == f"http://localhost (anthropic), no key; {path}, line 3"
+    path.write_text("provider: {}\n")
+    assert "line 1: the file has no entry `provider`" in dict(doctor._provider())["providers of yours"]

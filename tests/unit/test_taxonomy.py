@@ -156,7 +156,7 @@ def test_warnings_are_no_failure() -> None:
 )
 def test_a_session_records_the_class(tmp_path: Path, attempt: dict[str, Any], wanted: object) -> None:
     session = Session(tmp_path / "s")
-    shop: Any = SimpleNamespace(session=session, tell=lambda text: None)
+    shop: Any = SimpleNamespace(session=session, tell=lambda *_: None)
     record(shop, Attempt(number=1, draft=Draft(source="pass\n"), **attempt))
     (line,) = (session.directory / "events.jsonl").read_text(encoding="utf-8").splitlines()
     assert json.loads(line)["class"] == wanted

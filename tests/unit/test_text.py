@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from snakemake_executor_plugin_llmagent.replies import blocks
-from snakemake_executor_plugin_llmagent.text import clean, clean_value, fenced, one_line, shorten
+from snakemake_executor_plugin_llmagent.text import clean, clean_value, fenced, one_line, said_once, shorten, wrapped
 
 HIDDEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 ANY = st.text(st.characters(), max_size=60)
@@ -95,3 +95,18 @@ def test_a_reader_of_fences_finds_one_block_with_the_text(text: str, tag: str) -
     found = blocks(f"before\n\n{fenced(text, tag)}\n\nafter")
     assert [block.tag for block in found] == [tag]
     assert found[0].text.rstrip("\n") == text.rstrip("\n")
+
+
+def test_what_is_said_of_many_is_said_once_and_last() -> None:
+    assert said_once(["a has none.\nDo this.", "b has none.\nDo this.", "c is odd."]) == (
+        "a has none.\nb has none.\nDo this.\nc is odd."
+    )
+    assert said_once([]) == ""
+
+
+def test_messages_break_between_words_and_commands_do_not() -> None:
+    text = "It ends here because of this.\n  snakemake --executor llmagent --cores 1\n\n/a/path/that/is/long"
+    assert wrapped(text, 20) == (
+        "It ends here because\nof this.\n  snakemake --executor llmagent --cores 1\n\n/a/path/that/is/long"
+    )
+    assert wrapped("a-b-c --llmagent-key-file", 20) == "a-b-c\n--llmagent-key-file"

@@ -87,7 +87,8 @@ class Project:
 
     def environment(self) -> dict[str, str]:
         """The environment of commands: this one without any key or setting of a model."""
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("OPENAI", "ANTHROPIC", "SNAKEMAKE"))}
+        others = ("OPENAI", "ANTHROPIC", "SNAKEMAKE", "LLMAGENT", "XDG_CONFIG")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(others)}
         kept["HOME"] = str(self.root.parent / f"{self.root.name}-home")
         Path(kept["HOME"]).mkdir(exist_ok=True)
         return {**kept, **self.env}

@@ -51,7 +51,9 @@ CASES = {
     "model": ('"sum x", model="gpt-5"', "`model` has to be of the form openai:NAME"),
     "provider": ('"sum x", coder="opnai:gpt-5"', "not 'opnai:gpt-5'. Did you mean 'openai'?"),
     "model as number": ('"sum x", supervisor=5', "`supervisor` has to be a string of the form"),
-    "planned": ('"sum x", budget="2 USD"', "`budget` is not available in this version"),
+    "planned": ('"sum x", skills=["fits"]', "`skills` is not available in this version"),
+    "budget as number": ('"sum x", budget=2', '`budget` has to say of what: 2 may be dollars or tokens. Write "2 USD"'),
+    "budget in euros": ('"sum x", budget="2 EUR"', "`budget` is counted in USD or tokens, not in 'EUR'"),
     "blind": ('"sum x", blind="signal region"', "'signal region' is not of the form 'path.py:function'"),
     "probe": ('"sum x", probes=["half_event"]', "which is no probe. Did you mean half_events?"),
     "context": ('"sum x", context=["none.md"]', "none.md cannot be read"),
@@ -271,7 +273,7 @@ def test_llmagent_says_the_same(project: Project) -> None:
     "setting",
     [
         "--llmagent-model=gpt-5", "--llmagent-timeout=-1", "--llmagent-max-attempts=0", "--llmagent-readable=/",
-        "--llmagent-readable=.",
+        "--llmagent-readable=.", "--llmagent-budget=2", "--llmagent-monthly-budget=2 EUR",
     ],
 )  # fmt: skip
 def test_wrong_settings(project: Project, setting: str) -> None:

@@ -493,7 +493,7 @@ def test_a_job_overtaken_by_a_repair_runs_again(table: Project) -> None:
             "--cores", "2", "slow.json", "odd.json",
         )  # fmt: skip
         try:
-            wait_for(lambda: table.read("agents/total.py") != before or process.poll() is not None, "the repair", 20)
+            wait_for(lambda: table.read("agents/total.py") != before or process.poll() is not None, "the repair")
             assert process.poll() is None
             pace.unlink()
             output, _ = process.communicate(timeout=120)

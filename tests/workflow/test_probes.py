@@ -142,12 +142,12 @@ def test_numbers_that_differ_from_run_to_run_are_caught(sample: Project) -> None
     assert evidence(sample)["probes"] == {"stable_seed": "passed"}
 
 
-def test_a_response_that_makes_no_sense_ends_the_session(sample: Project) -> None:
+def test_a_response_that_makes_no_sense_is_refused_before_a_model_is_asked(sample: Project) -> None:
     asks(sample, 'probes=[half_events(response="fails_clearly")]')
     with ScriptedModel(team(RIGHT)) as server:
         sample.uses(server)
         done = sample.run()
-    assert not done
+        assert not done and server.requests == []
     assert "demands the response 'fails_clearly', but it can be moves, scales, invariant" in done.output
 
 

@@ -169,7 +169,7 @@ def _positions(case: Case) -> Iterator[tuple[Place, str, float, bool]]:
                 yield fit.place, f"parameters.{one.name}", one.value, True
     for place in places(case):
         for key, value in place.found.items():
-            found = number(value)
+            found = number(value.get("value") if isinstance(value, dict) else value)
             if found is not None and is_mass(str(key)) and not set(pieces(str(key))) & _OTHER_UNIT:
                 yield place, str(key), found, False
 

@@ -28,6 +28,7 @@ _NO_ENERGY = frozenset(
         "over", "ratio", "rel", "relative", "frac", "fraction", "sig", "significance", "resolution", "log", "n", "num",
         "count", "phi", "eta", "id", "index", "charge", "type", "error", "cut", "pass", "bin", "weight", "scale", "sf",
         "corr", "rank", "name", "unit", "p", "z", "score", "window", "width", "squared", "cone", "is",
+        "entries", "points", "events", "bins", "steps",
     }
 )  # fmt: skip
 

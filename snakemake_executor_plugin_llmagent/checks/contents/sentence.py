@@ -23,6 +23,16 @@ _UNWEIGHTED = re.compile(
     r"|(ignor\w*|without|drop\w*|not|leave out) (\w+ ){0,3}weight|reset\w* (\w+ ){0,3}weight",
     re.IGNORECASE,
 )
+_PLACEHOLDER = re.compile(r".*[<>{}*].*|\.\.\.|…|[A-Z][A-Z_]*\d*")
+"""A key that stands for others, such as `<sample>` or `NAME`."""
+_BARE = re.compile(
+    r"\b(?:list of|each|with|keys|json(?: \w+)?|objects?|holding)[:,]?\s*\{(\s*[a-z_]\w*(?:\s*,\s*[a-z_]\w*)+\s*)\}"
+)
+"""Keys in braces without quotes: `a list of {low, high, events}`."""
+_BY_MEANS = re.compile(
+    r"(?:\b(?:by|from|using|per|in|as|than|via|for|like|named|called)|\w+(?:ed|es|en|de) with)\s*(?:the |each )?$"
+)
+"""What stands before a name that is no key: `computed with`."""
 _BULLET = re.compile(r"\s*(?:[-*•]|\d+[.)])\s+")
 
 
@@ -108,10 +118,15 @@ def braces(block: str) -> Iterator[Braces]:
     place = 0
     while (start := block.find('{"', place)) >= 0:
         keys, place = _keys(block, start)
-        before = block[max(0, start - 40) : start]
-        yield Braces(
-            keys=keys, example=mentions(before, r"such as|for example|e\.\s?g\.|for instance|like|may |option")
-        )
+        told = tuple(key for key in keys if not _PLACEHOLDER.fullmatch(key))
+        yield Braces(keys=told, example=_is_example(block, start))
+    for match in _BARE.finditer(block):
+        yield Braces(keys=tuple(re.findall(r"\w+", match[1])), example=_is_example(block, match.start()))
+
+
+def _is_example(block: str, start: int) -> bool:
+    before = block[max(0, start - 40) : start]
+    return mentions(before, r"such as|for example|e\.\s?g\.|for instance|like|may |option")
 
 
 def _keys(block: str, start: int) -> tuple[tuple[str, ...], int]:
@@ -147,8 +162,16 @@ def _keys(block: str, start: int) -> tuple[tuple[str, ...], int]:
 
 def named_keys(block: str) -> list[str]:
     """The names in backticks that a text lists as keys: `a JSON file with `auc` (area), `n_signal``."""
-    match = re.search(r"\bjson\b[^.;`{]*?\b(?:with|holds|holding|contains|containing|keys?)\b", block, re.IGNORECASE)
+    match = re.search(
+        r"\bjson\b[^.;`{]*?(?:\b(?:with|holds|holding|contains|containing|keys?)\b|:(?=\s*`))", block, re.IGNORECASE
+    )
     if match is None:
         return []
     said = re.split(r"\.\s|;|\n\s*\n", re.sub(r"\([^()]*\)", " ", block[match.end() :]), maxsplit=1)[0]
-    return [name for name in re.findall(r"`([^`\n]+)`", said) if re.fullmatch(r"[A-Za-z_]\w*", name)]
+    named = [
+        match[1] for match in re.finditer(r"`([A-Za-z_]\w*)`", said) if not _BY_MEANS.search(said[: match.start()])
+    ]
+    # Without backticks names can be told from words if they are joined by underscores.
+    listed = re.match(r"\s*(?:the )?(?:keys? )?(\w+(?:(?:, (?:and )?| and )\w+)+)", said)
+    plain = re.findall(r"\w+", listed[1]) if listed is not None else []
+    return named or [name for name in plain if re.fullmatch(r"[a-z]+(_[a-z0-9]+)+", name)]

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from snakemake_executor_plugin_llmagent.checks.case import Case, Needs, Part
-from snakemake_executor_plugin_llmagent.checks.contents.flows import is_cutflow
 from snakemake_executor_plugin_llmagent.checks.contents.names import listed, weights_of
+from snakemake_executor_plugin_llmagent.checks.contents.tables import event_tables as event_tables
 from snakemake_executor_plugin_llmagent.data.contents import Sheet
 
 
@@ -24,16 +24,6 @@ def looked(parts: Iterable[Part]) -> str:
         part.label if part.contents is not None else f"{part.label} (which cannot be read as data)" for part in parts
     ]
     return ", ".join(told) or "no file"
-
-
-def event_tables(parts: Iterable[Part]) -> list[tuple[Part, Sheet]]:
-    """The tables among some files, but for cut flows."""
-    return [
-        (part, sheet)
-        for part in parts
-        for sheet in part.tables
-        if sheet.columns and not is_cutflow(f"{part.place.stem}_{sheet.name}")
-    ]
 
 
 def weight_column(part: Part, sheet: Sheet, column: str | None) -> tuple[str, np.ndarray[Any, Any]] | None:

@@ -13,11 +13,14 @@ from snakemake_executor_plugin_llmagent.checks.contents.magnitude import POSITIO
 from snakemake_executor_plugin_llmagent.checks.contents.names import flat, is_mass, listed, pieces, shown
 from snakemake_executor_plugin_llmagent.checks.contents.numbers import shares
 from snakemake_executor_plugin_llmagent.checks.contents.results import Place, fits, number, numbers, places
+from snakemake_executor_plugin_llmagent.checks.contracts.binomial import error_of, error_unlike
 from snakemake_executor_plugin_llmagent.checks.contracts.needs import event_tables, needs
 
 SLACK = 1e-9
 PASSED = ("passed", "n_passed", "n_pass", "numerator", "selected", "n_selected")
 TOTAL = ("total", "n_total", "all", "n_all", "denominator", "generated", "n_generated")
+MEASURED = frozenset({"efficiency", "eff", "acceptance", "purity"})
+"""Shares of events of the inputs; a branching fraction is none."""
 IN_COLUMNS = frozenset({"efficiency", "eff", "acceptance", "probability", "purity", "fraction"})
 
 
@@ -27,7 +30,7 @@ def efficiency_in_unit_interval(case: Case) -> Iterator[Found]:
     for place in places(case):
         for key, what, value, _ in shares(place, fractions=True):
             looked_at += 1
-            for problem in _not_a_share(place, key, what, value):
+            for problem in _not_a_share(case, place, key, what, value):
                 yield Found(check="contract.efficiency_in_unit_interval", message=f"{place.label(key)}: {problem}.")
     for part, sheet in case.tables():
         for name, values in flat(sheet).items():
@@ -48,19 +51,23 @@ def efficiency_in_unit_interval(case: Case) -> Iterator[Found]:
         )
 
 
-def _not_a_share(place: Place, key: str, what: str, value: float) -> Iterator[str]:
+def _not_a_share(case: Case, place: Place, key: str, what: str, value: float) -> Iterator[str]:
     if not -SLACK <= value <= 1 + SLACK:
         yield f"{value:.6g} is not between 0 and 1, as {what} is"
         return
     told = place.found[key]
     beside = told if isinstance(told, dict) else place.found
-    error = number(told.get("error")) if isinstance(told, dict) else number(place.found.get(f"{key}_error"))
+    error = number(told.get("error")) if isinstance(told, dict) else error_of(place, key)
     if error is not None and not 0.0 <= error <= 0.5 + SLACK:
         yield f"an error of {error:.4g} does not fit: it is not negative, and no share is less certain than ± 0.5"
     passed, total = (
         next((n for k in keys if (n := number(beside.get(k))) is not None), None) for keys in (PASSED, TOTAL)
     )
-    if passed is None or total is None or total <= 0 or "auc" in pieces(key) or what == "a p-value":
+    if what != "a share":
+        return
+    if passed is None or total is None or total <= 0:
+        if MEASURED & set(pieces(key)):
+            yield from error_unlike(case, value, error or 0.0)
         return
     if abs(passed / total - value) > 0.01 * max(value, 1 / total):
         yield f"{value:.6g} is not {passed:g} / {total:g} = {passed / total:.6g}"

@@ -10,6 +10,7 @@ import numpy as np
 from snakemake_executor_plugin_llmagent.checks.case import Case, Found, Part
 from snakemake_executor_plugin_llmagent.checks.contents.flows import cutflows
 from snakemake_executor_plugin_llmagent.checks.contents.names import shown, varies
+from snakemake_executor_plugin_llmagent.checks.contents.refill import binned, refilled
 from snakemake_executor_plugin_llmagent.checks.contents.results import number, places
 from snakemake_executor_plugin_llmagent.checks.contents.sums import sums
 from snakemake_executor_plugin_llmagent.checks.contracts.needs import (
@@ -20,7 +21,6 @@ from snakemake_executor_plugin_llmagent.checks.contracts.needs import (
     weight_column,
     whole,
 )
-from snakemake_executor_plugin_llmagent.checks.contracts.refill import binned, refilled
 from snakemake_executor_plugin_llmagent.data.contents import Histogram, Sheet
 
 Weights = np.ndarray[Any, Any]

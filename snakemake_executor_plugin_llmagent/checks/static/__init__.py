@@ -15,6 +15,18 @@ from snakemake_executor_plugin_llmagent.checks.static.literals import results_ar
 from snakemake_executor_plugin_llmagent.checks.static.names import NamesCheck, inputs_are_used
 from snakemake_executor_plugin_llmagent.checks.static.plots import axes_are_labelled
 from snakemake_executor_plugin_llmagent.checks.static.randomness import draws_random_numbers
+from snakemake_executor_plugin_llmagent.checks.static.said import (
+    bounds_bound,
+    charges_are_as_said,
+    labels_are_of_what_is_drawn,
+    variations_are_as_named,
+)
+from snakemake_executor_plugin_llmagent.checks.static.twice import operands_differ
+from snakemake_executor_plugin_llmagent.checks.static.unused import (
+    columns_are_used,
+    constants_are_used,
+    params_are_used,
+)
 from snakemake_executor_plugin_llmagent.checks.static.weights import WeightsCheck
 from snakemake_executor_plugin_llmagent.protocols import Check, Describe
 
@@ -25,5 +37,6 @@ def tree_checks(describe: Describe | None) -> tuple[Check, ...]:
     return (
         draws_random_numbers, data_are_not_made_up, WeightsCheck(describe), results_are_computed, hides_nothing_missing,
         swallows_no_failure, *names, inputs_are_used, axes_are_labelled, decisions_are_used, cuts_cut,
-        takes_the_right_tail, fit_is_checked,
+        takes_the_right_tail, fit_is_checked, columns_are_used, params_are_used, constants_are_used,
+        operands_differ, charges_are_as_said, bounds_bound, variations_are_as_named, labels_are_of_what_is_drawn,
     )  # fmt: skip

@@ -80,8 +80,22 @@ def allows_absence(trial: Trial) -> bool:
 
 def numbers(trial: Trial) -> frozenset[float]:
     """The numbers that a rule states, or that the author listed as decisions."""
-    stated = [float(found.replace(",", "")) for found in _NUMBER.findall(words(trial)) if found.strip(",.+-")]
-    return frozenset((*stated, *_numbers(trial.decisions)))
+    return frozenset((*numbers_in(words(trial)), *_numbers(trial.decisions)))
+
+
+def numbers_in(text: str) -> frozenset[float]:
+    """The numbers in a text."""
+    return frozenset(float(found.replace(",", "")) for found in _NUMBER.findall(text) if found.strip(",.+-"))
+
+
+def names(trial: Trial, name: str) -> bool:
+    """Whether the sentence or a file of its context has a name, as it is or by its words: `max_pt`, or max and pt."""
+    text = "\n".join((trial.spec.text, *(document.text for document in trial.spec.context))).lower()
+    if re.search(rf"(?<!\w){re.escape(name.lower())}(?!\w)", text):
+        return True
+    said = {part for word in re.findall(r"\w+", text) for part in (word, word.removesuffix("s"))}
+    parts = [part.lower() for part in re.findall(r"[A-Z]?[a-z0-9]+|[A-Z0-9]+", name)]
+    return bool(parts) and all(part in said for part in parts)
 
 
 def is_given(number: float, known: Iterable[float]) -> bool:

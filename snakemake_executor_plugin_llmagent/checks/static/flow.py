@@ -50,8 +50,8 @@ GENERATORS: Final = frozenset(
 )  # fmt: skip
 """What makes a random number generator."""
 _CHANGING = (ast.Assign, ast.AugAssign, ast.Call, ast.Expr)
-NOT_DATA: Final = frozenset({"rng", "random_state", "generator"})
-"""Names of random number generators: they take in what they are given, but do not hold it."""
+NOT_DATA: Final = frozenset({"rng", "random_state", "generator", "snakemake"})
+"""Names of random number generators and of the job: they may take in what they are given, but do not hold it."""
 
 
 class Flow:

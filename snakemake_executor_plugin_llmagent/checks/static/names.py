@@ -15,7 +15,7 @@ from snakemake_executor_plugin_llmagent.checks.static.source import Function
 from snakemake_executor_plugin_llmagent.protocols import Describe, Finding, Severity, Trial
 from snakemake_executor_plugin_llmagent.text import one_line
 
-_FORMATS = frozenset({"root", "parquet", "csv", "npz", "hdf5"})
+FORMATS = frozenset({"root", "parquet", "csv", "npz", "hdf5"})
 """Formats in which a description lists all names."""
 _NAME = re.compile(r"[A-Za-z_][\w./ -]*")
 _READS_COLUMNS = frozenset({"columns", "usecols", "expressions", "filter_name", "branches"})
@@ -46,7 +46,7 @@ class NamesCheck:
 
 
 @dataclass(frozen=True, eq=False)
-class _Lookup:
+class Lookup:
     """Where a name is looked up in an object read from an input.
 
     Attributes:
@@ -65,10 +65,10 @@ class _Lookup:
 def _unknown(found: Candidate, columns: Columns) -> Iterator[Finding]:
     expected, defined = _tested(found), _defined(found)
     told: set[str] = set()
-    for each in _lookups(found):
+    for each in lookups(found):
         name = each.name
         excused = name in expected or (name in defined and not each.fixed)
-        if excused or name in told or not _NAME.fullmatch(name) or not each.formats <= _FORMATS:
+        if excused or name in told or not _NAME.fullmatch(name) or not each.formats <= FORMATS:
             continue
         in_a_case = _in_a_case(found, each.node)
         if (in_a_case and found.trial.spec.wildcards) or not columns.lacks(name, each.formats):
@@ -103,7 +103,8 @@ def _near(name: str, known: Iterable[str]) -> list[str]:
     return [spelt[each] for each in difflib.get_close_matches(name.lower(), spelt, n=3, cutoff=0.6)]
 
 
-def _lookups(found: Candidate) -> Iterator[_Lookup]:
+def lookups(found: Candidate) -> Iterator[Lookup]:
+    """Where the script looks up names in objects read from an input."""
     for node in found.script.nodes:
         if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
             yield from _named(found, node.slice, found.flow.opened(node.value), fixed=_is_fixed(found, node.value))
@@ -117,13 +118,13 @@ def _lookups(found: Candidate) -> Iterator[_Lookup]:
                 yield from _named(found, argument, formats, fixed=of is None or _is_fixed(found, of))
 
 
-def _named(found: Candidate, key: ast.expr, formats: frozenset[str], *, fixed: bool) -> Iterator[_Lookup]:
+def _named(found: Candidate, key: ast.expr, formats: frozenset[str], *, fixed: bool) -> Iterator[Lookup]:
     for each in _elements(key) if formats else ():
         inner = each.value if isinstance(each, ast.Starred) else each
         for value in found.script.choices(inner):
             for name in value if isinstance(value, tuple) else (value,):
                 if isinstance(name, str) and name:
-                    yield _Lookup(key, name, formats, fixed)
+                    yield Lookup(key, name, formats, fixed)
 
 
 def _is_fixed(found: Candidate, node: ast.expr, depth: int = 4) -> bool:

@@ -39,6 +39,8 @@ _LIBRARIES = frozenset(
 _ON_AXES = frozenset(
     {"plot", "hist", "hist2d", "errorbar", "step", "stairs", "scatter", "bar", "fill_between", "semilogy", "loglog"}
 )
+_ANY_TEXT = frozenset({"figtext", "set_label_text"})
+"""What may label any axis, as the texts of a figure (`fig.text`) do; a text of an axes is something else."""
 _WORDS = {"x": ("xlabel", "set_xlabel", "supxlabel"), "y": ("ylabel", "set_ylabel", "supylabel")}
 
 
@@ -66,10 +68,25 @@ def _has_label(candidate: Candidate, axis: str) -> bool:
     script = candidate.script
     words = _WORDS[axis]
     return (
-        any(script.attributes[word] for word in words)
+        any(script.attributes[word] for word in (*words, *_ANY_TEXT) if not _emptied(candidate, word))
+        or any(
+            isinstance(call.func, ast.Attribute) and call.func.attr == "text" and _is_figure(call.func.value)
+            for call in script.calls
+        )
         or any(one.arg in words for one in script.all(ast.keyword))
         or any(text.value in words for text in script.texts)
     )
+
+
+def _is_figure(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id.startswith("fig")
+
+
+def _emptied(candidate: Candidate, word: str) -> bool:
+    """Whether a label is only ever set to nothing."""
+    calls = [call for call in candidate.script.calls if isinstance(call.func, ast.Attribute) and call.func.attr == word]
+    texts = [argument.value for call in calls for argument in call.args if isinstance(argument, ast.Constant)]
+    return bool(calls) and len(texts) == len(calls) and not any(texts)
 
 
 def _labelled_by_others(candidate: Candidate) -> bool:

@@ -301,10 +301,12 @@ class Script:
         if isinstance(node, ast.IfExp):
             both = self.choices(node.body), self.choices(node.orelse)
             return (*both[0], *both[1]) if all(both) else ()
-        if not isinstance(node, ast.Name):
-            return ()
+        return self.looped(self.binds.get(node.id, ())) if isinstance(node, ast.Name) else ()
+
+    def looped(self, binds: Sequence[Bind]) -> tuple[object, ...]:
+        """The values of a name that only loops over constants bind; empty if unknown."""
         found: list[object] = []
-        for bind in self.binds.get(node.id, ()):
+        for bind in binds:
             values = self._looped(bind) if bind.kind == "loop" else ()
             if not values:
                 return ()

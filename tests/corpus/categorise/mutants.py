@@ -38,7 +38,6 @@ MUTANTS = (
                 "category = np.clip(np.digitize(score, boundaries) - 1, 0, None).astype(np.int32)",
             ),
         ),
-        escapes="contract yields_conserved: scores of the rows of a category lie between its `low` and `high`",
     ),
     Mutant(
         name="unweighted",
@@ -75,7 +74,6 @@ MUTANTS = (
         changes=(
             ("boundaries = [float(value) for value in snakemake.params.boundaries]", "boundaries = [0.25, 0.5, 0.75]"),
         ),
-        escapes="static: a declared param is never used; or probe: double a numeric param, and something must move",
     ),
     Mutant(
         name="by_number_of_jets",
@@ -87,7 +85,6 @@ MUTANTS = (
                 'score = table["n_jets"].to_numpy() / table["n_jets"].to_numpy().max()\n',
             ),
         ),
-        escapes="contract yields_conserved: scores of the rows of a category lie between its `low` and `high`; probe: permute one column that the script reads, over the rows; if no number moves, the column has no effect",
     ),
     Mutant(
         name="positive_only",

@@ -62,7 +62,6 @@ MUTANTS = (
                 "(iso1 / pt1 > max_isolation) & (iso2 / pt2 > max_isolation)",
             ),
         ),
-        escapes="static: `max_isolation` is used as a lower bound of what is kept",
     ),
     Mutant(
         name="second_photon_forgotten",
@@ -74,7 +73,6 @@ MUTANTS = (
                 "(iso1 / pt1 < max_isolation) & (iso1 / pt1 < max_isolation)",
             ),
         ),
-        escapes="static: both sides of `&` are the same; probe: permute one column that the script reads, over the rows; if no number moves, the column has no effect",
     ),
     Mutant(
         name="threshold_in_mev",
@@ -95,7 +93,6 @@ MUTANTS = (
         kind="parameter ignored",
         source="experience: a number of the sentence or a paper in the place of the parameter",
         changes=(("max_isolation = float(snakemake.params.max_isolation)", "max_isolation = 0.05"),),
-        escapes="static: a declared param is never used; or probe: double a numeric param, and something must move",
     ),
     Mutant(
         name="negative_dropped",

@@ -15,21 +15,18 @@ MUTANTS = (
                 '.astype(int) * pairs["probe_charge"].astype(int) > 0',
             ),
         ),
-        escapes="static: the sentence says `opposite charge`, the product of two charges is asked to be > 0",
     ),
     Mutant(
         name="unweighted",
         kind="weights ignored",
         source="LLM4HEP",
         changes=(('    weight = pairs["weight"][selected]\n', "    weight = np.ones(int(selected.sum()))\n"),),
-        escapes="static: column `weight` is read and never used; probe: double the weights of every second event; what does not move has not used them",
     ),
     Mutant(
         name="inverted",
         kind="data and simulation exchanged",
         source="brief",
         changes=(("scale_factor = data / mc\n", "scale_factor = mc / data\n"),),
-        escapes="contents: `scale_factor` is efficiency_mc / efficiency_data, and the sentence says data / simulation",
     ),
     Mutant(
         name="edges_in_mev",
@@ -49,7 +46,6 @@ MUTANTS = (
                 "scale_factor = np.divide(data, mc, out=np.ones_like(data), where=mc > 0)\nscale_factor_error = np.hypot(data_error, mc_error)\n",
             ),
         ),
-        escapes="contents: efficiencies of exactly 0 in all bins but one, scale factor 1 without an error",
     ),
     Mutant(
         name="passed_over_failed",
@@ -62,14 +58,12 @@ MUTANTS = (
         kind="errors sqrt(N) for binomial ones",
         source="JFC's list: sqrt(N) errors on ratios",
         changes=((ERROR, "    error = efficiency * np.sqrt(1.0 / passed + 1.0 / total)\n"),),
-        escapes="contract efficiency_in_unit_interval: keys are known as error_data of efficiency_data, and no error may exceed sqrt(e / n) of what `passed` and `total` say (the sentence asks for neither)",
     ),
     Mutant(
         name="averaged_error",
         kind="error too small",
         source="brief",
         changes=((ERROR, "    error = np.sqrt(inside * (1.0 - inside) / effective / len(pt))\n"),),
-        escapes="contract efficiency_in_unit_interval: no error can be smaller than sqrt(e (1 - e) / all rows of the input)",
     ),
     Mutant(
         name="next_bin",

@@ -89,7 +89,6 @@ MUTANTS = (
                 "sigma = float(np.sqrt(((signal_mass - signal_mean) ** 2).mean()))",
             ),
         ),
-        escapes="probe: double the weights of every second event; what does not move has not used them (only `inputs='signal'`); static: the weights reach a guard, and no output",
     ),
     Mutant(
         name="valid_by_hand",

@@ -52,7 +52,6 @@ MUTANTS = (
         kind="factor forgotten",
         source="paper.md section 2",
         changes=(("for name in SCALE_FACTORS:\n    weight = weight * arrays[name].astype(float)\n", ""),),
-        escapes="static: branches are read and never used (scaleFactor_*), though the sentence names them; probe: permute one column that the script reads, over the rows; if no number moves, the column has no effect",
     ),
     Mutant(
         name="clipped",

@@ -38,7 +38,6 @@ MUTANTS = (
                 "ratio, ratio_error = simulation / data, data_error / data",
             ),
         ),
-        escapes="contents: a list `ratio` beside histograms `data` and `simulation` is not data / simulation but the inverse",
     ),
     Mutant(
         name="scaled_to_data",
@@ -50,7 +49,6 @@ MUTANTS = (
                 "scale = data.sum() / (background + signal).sum()\nbackground, signal = scale * background, scale * signal\nsimulation = background + signal\n",
             ),
         ),
-        escapes="contents: histogram `background`, filled again from the input of that name, is the same but for one factor",
     ),
     Mutant(
         name="sqrt_of_sum",
@@ -62,7 +60,6 @@ MUTANTS = (
                 "simulation_error = np.sqrt(simulation)",
             ),
         ),
-        escapes="contents: `simulation` is the sum of `background` and `signal`, and its errors are not theirs in quadrature",
     ),
     Mutant(
         name="toy_data",
@@ -95,7 +92,6 @@ MUTANTS = (
         kind="wrong bin edges",
         source="experience: left edges taken for centres, and the last bin lost",
         changes=(("edges = np.linspace(*RANGE, n_bins + 1)\n", "edges = np.arange(RANGE[0], RANGE[1], BIN_WIDTH)\n"),),
-        escapes="contents: `between 105 and 160 GeV in bins of 2.5 GeV` of the sentence against the edges",
     ),
     Mutant(
         name="legend_exchanged",
@@ -105,6 +101,5 @@ MUTANTS = (
             ('color="tab:red", label="Signal"', 'color="tab:red", label="Background"'),
             ('color="tab:blue", label="Background"', 'color="tab:blue", label="Signal"'),
         ),
-        escapes="nothing mechanical: a reviewer who sees the picture; static: the label `Background` on what is drawn from `simulation`",
     ),
 )

@@ -11,7 +11,6 @@ MUTANTS = (
             ("        (pt[:, 0] > min_pt_lead)\n", "        (pt[:, 0] / MEV > min_pt_lead)\n"),
             ("        & (pt[:, 1] > min_pt_sub)\n", "        & (pt[:, 1] / MEV > min_pt_sub)\n"),
         ),
-        escapes="contract of the range of any column, `column_range('pt1', low=40)`; or the sentence's `pT ... > params.min_pt[0]` held against the least pT of the output",
     ),
     Mutant(
         name="crack_with_or",
@@ -75,7 +74,6 @@ MUTANTS = (
         kind="cut forgotten",
         source="AgentRivet: one of several cuts left out",
         changes=(('        & (a["photon_etcone20"] / a["photon_pt"] < MAX_CALO_ISOLATION)\n', ""),),
-        escapes="static: constant MAX_CALO_ISOLATION is never used, branch photon_etcone20 is read and never used; probe: permute one column that the script reads, over the rows; if no number moves, the column has no effect",
     ),
     Mutant(
         name="first_chunk",

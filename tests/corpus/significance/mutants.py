@@ -40,7 +40,6 @@ MUTANTS = (
         kind="wrong normalisation",
         source="Collider-Bench",
         changes=(("b = n_sidebands * (WINDOW[1] - WINDOW[0]) / width_sidebands", "b = n_sidebands / len(SIDEBANDS)"),),
-        escapes="contents: observed and background differ by 18 standard deviations, downwards; beyond 5 somebody should say so",
     ),
     Mutant(
         name="asimov_as_observed",
@@ -53,21 +52,18 @@ MUTANTS = (
         kind="wrong region",
         source="experience: sidebands that reach into the window",
         changes=(("SIDEBANDS = ((110.0, 120.0), (130.0, 140.0))", "SIDEBANDS = ((110.0, 125.0), (125.0, 140.0))"),),
-        escapes="probe inject_signal: for the shape of a significance, `observed` has to move by n and `background` has to stay",
     ),
     Mutant(
         name="background_from_memory",
         kind="hard-coded result",
         source="Collider-Bench",
         changes=(("b = n_sidebands * (WINDOW[1] - WINDOW[0]) / width_sidebands", "b = 1163.0"),),
-        escapes="static script.literal_result is only a warning here; probe half_events(inputs='data'): `background` keeps all digits while `observed` moves; static: n_sidebands is computed and only printed",
     ),
     Mutant(
         name="all_signal",
         kind="acceptance forgotten",
         source="data.md section 6.3",
         changes=((S, "s = float(w_signal.sum())"),),
-        escapes="contents: `signal` is the sum of all weights of an input, while `observed` is far below all of its events",
     ),
     Mutant(
         name="factor_two_forgotten",
@@ -80,6 +76,5 @@ MUTANTS = (
         kind="negative weights made positive",
         source="experience with NLO samples",
         changes=((S, "s = float(abs(w_signal[in_window(m_signal)]).sum())"),),
-        escapes="contents weights.one_sign: the absolute weights are those after a selection here; probe: turn the sign of the weights of every third event, what does not move has taken absolute values",
     ),
 )

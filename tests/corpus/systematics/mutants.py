@@ -33,7 +33,6 @@ MUTANTS = (
                 "scale_uncertainty = 10 * float(snakemake.params.scale_uncertainty)  # per cent",
             ),
         ),
-        escapes="contract variation_moves(largest=0.02): the mean or the sum moves by 5 % where the param says 0.5 %",
     ),
     Mutant(
         name="exchanged",
@@ -43,7 +42,6 @@ MUTANTS = (
             (PILEUP_UP, '    "pileup_up": (m_yy, events["weight_pileup_down"]),\n'),
             (PILEUP_DOWN, '    "pileup_down": (m_yy, events["weight_pileup_up"]),\n'),
         ),
-        escapes="static: the key `pileup_up` holds what is called `..._down`, and the other way round",
     ),
     Mutant(
         name="unweighted_variations",
@@ -73,7 +71,6 @@ MUTANTS = (
         changes=(
             (DOWN, '    "scale_down": (m_yy * (1 + scale_uncertainty) * (1 - scale_uncertainty), events["weight"]),\n'),
         ),
-        escapes="contract variation_moves: up and down move the mean by amounts that differ 200 times",
     ),
     Mutant(
         name="weight_twice",
@@ -89,14 +86,12 @@ MUTANTS = (
         kind="variation not computed",
         source="experience: down as 2 nominal - up",
         changes=((PILEUP_DOWN, '    "pileup_down": (m_yy, 2 * events["weight"] - events["weight_pileup_up"]),\n'),),
-        escapes="contents: `down` is 2 nominal - `up` in every bin, to all digits; static: column weight_pileup_down is read and never used",
     ),
     Mutant(
         name="half_percent_by_hand",
         kind="parameter ignored",
         source="experience",
         changes=(("scale_uncertainty = float(snakemake.params.scale_uncertainty)", "scale_uncertainty = 0.01"),),
-        escapes="static: a declared param is never used; or probe: double a numeric param, and something must move",
     ),
     Mutant(
         name="jittered",

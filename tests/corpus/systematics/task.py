@@ -38,7 +38,7 @@ PROBLEM = Problem(
     inputs={"signal": "data/signal.parquet"},
     outputs={"templates": "results/templates.root"},
     params={"scale_uncertainty": 0.005},
-    contracts=("variation_moves", "poisson_errors"),
+    contracts=("variation_moves(largest={'scale': 0.01, 'pileup': 0.1})", "poisson_errors"),
     probes=("half_events()", "scale_weights(2)", "shuffle_events()"),
     make=make,
 )

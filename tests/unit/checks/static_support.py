@@ -65,9 +65,18 @@ def trial(
     )  # fmt: skip
 
 
+UNUSED = frozenset({"script.unused_column", "script.unused_param", "script.unused_constant"})
+"""What is told of all that reaches no output: of most pieces of scripts in tests, which end before they write."""
+
+
 def found(candidate: Trial, describe: Describe | None = None) -> tuple[Finding, ...]:
-    """What the checks of the syntax tree say of a candidate."""
-    return run_checks(tree_checks(describe), candidate)
+    """What the checks of the syntax tree say of a piece of a script, but for what it leaves unused."""
+    return tuple(each for each in run_checks(tree_checks(describe), candidate) if each.check not in UNUSED)
+
+
+def unused(candidate: Trial) -> tuple[Finding, ...]:
+    """What a whole script leaves unused."""
+    return tuple(each for each in run_checks(tree_checks(None), candidate) if each.check in UNUSED)
 
 
 def told(findings: Sequence[Finding]) -> set[tuple[str, str]]:

@@ -145,6 +145,7 @@ def test_what_is_no_weight(name: str) -> None:
         ("photon_pt", {"momentum", "energy"}), ("MET", {"momentum", "energy"}), ("m_yy", {"mass", "energy"}),
         ("mass", {"mass", "energy"}), ("jet1_pt", {"momentum", "energy"}), ("photon_E", set()), ("met_phi", set()),
         ("pt1_over_m", set()), ("pt_cut", set()), ("n_pt", set()), ("max", set()), ("mu", set()),
+        ("m_yy_entries", set()), ("mass_points", set()),
     ],
 )  # fmt: skip
 def test_names_of_energies(name: str, kinds: set[str]) -> None:

@@ -55,6 +55,8 @@ def fit(value: float, name: str = "mean") -> dict[str, Any]:
         ("Fit between 105 and 160 GeV; the input is in MeV.", fit(125_100.0), ["warning json.units"]),
         ("Fit between 105 and 160 GeV.", fit(125_100.0, "mean_mev"), []),
         ("Fit between 105 and 160 GeV.", {"mass": 125_000, "n": 125_000}, ["error json.units"]),
+        ("Fit between 105 and 160 GeV.", {"mass": {"value": 125_000.0, "error": 80.0}}, ["error json.units"]),
+        ("Fit between 105 and 160 GeV.", {"mass": {"value": 125.0}, "mass_points": 125_000}, []),
         ("Fit between 105 and 160 GeV.", {"mean": 125_000}, []),
         ("fit m_yy", fit(125_100.0), ["warning json.units"]),
         ("fit m_yy", fit(125.1), []),

@@ -241,6 +241,44 @@ def test_shares(tmp_path: Path, outputs: dict[str, Any], expected: str | None) -
     check(problems(efficiency_in_unit_interval, tmp_path, IN, outputs), expected)
 
 
+def share(passing: int, total: int, factor: float = 1.0, key: str = "efficiency_data") -> dict[str, Any]:
+    """A share with a binomial error, times a factor."""
+    e = passing / total
+    name = "error_data" if key == "efficiency_data" else f"{key}_err"
+    return {"o.json": {"bins": [{key: e, name: factor * (e * (1 - e) / total) ** 0.5}]}}
+
+
+@pytest.mark.parametrize(
+    ("outputs", "text", "expected"),
+    [
+        (share(611, 853), "binomial errors", None),
+        (share(611, 853, 1.5), "binomial errors", None),
+        (share(611, 853, 2.5), "binomial errors", "with a denominator of 853 or more"),
+        (share(611, 853, 2.5), "errors with systematics", None),
+        (share(611, 853, 3.5), "errors", "sqrt(e (1 - e) / n) is at most 0.01543"),
+        # Of 400 of 800 one knows that there are 2 at least; of 3 that fail that recipes differ.
+        (share(400, 800, 3.5), "binomial errors", None),
+        (share(850, 853, 3.5), "binomial errors", None),
+        # The share of weights is no ratio of whole numbers, nor is one that was rounded.
+        ({"o.json": {"efficiency": 0.7162401831787993, "efficiency_error": 0.05}}, "binomial errors", None),
+        ({"o.json": {"efficiency": 0.7163, "efficiency_error": 0.05}}, "binomial errors", None),
+        (share(1600, N, 0.8), "", None),
+        (share(1600, N, 0.1), "", "smaller than 0.008944, which is sqrt(e (1 - e) / n) of all 2000 entries"),
+        (share(1600, N, 0.1, "acceptance"), "", "smaller than 0.008944"),
+        (share(1600, N, 0.1, "branching_fraction"), "", None),
+    ],
+)
+def test_errors_of_shares(tmp_path: Path, outputs: dict[str, Any], text: str, expected: str | None) -> None:
+    check(problems(efficiency_in_unit_interval, tmp_path, IN, outputs, text=text), expected)
+
+
+def test_numbers_of_events_in_the_input_are_no_entries(tmp_path: Path) -> None:
+    counted = {"in.csv": {"pt": [10, 20], "passed": [90_000, 70_000], "total": [100_000, 80_000]}}
+    filled = {"in.root": {"passed": histogram(1e4), "total": histogram(2e4)}}
+    for inputs in (counted, filled):
+        assert problems(efficiency_in_unit_interval, tmp_path, inputs, share(90_000, 100_000)) == []
+
+
 def test_shares_need_something(tmp_path: Path) -> None:
     with pytest.raises(Needs, match="an efficiency: a key or a column"):
         problems(efficiency_in_unit_interval, tmp_path, IN, {"o.json": {"n_eff": 3, "m_eff": 500.0}})
@@ -289,6 +327,12 @@ def histogram(factor: Any) -> Any:
     return H * np.asarray(factor), np.arange(4.0)
 
 
+def shape(shift: float) -> Any:
+    """A peak at 100, moved."""
+    edges = np.linspace(-100.0, 200.0, 301)
+    return np.exp(-0.5 * ((0.5 * (edges[1:] + edges[:-1]) - 100.0 - shift) / 10.0) ** 2), edges
+
+
 @pytest.mark.parametrize(
     ("outputs", "arguments", "expected"),
     [
@@ -307,6 +351,19 @@ def histogram(factor: Any) -> Any:
          {}, None),
         ({"nominal:a.json": {"n": 3}, "up:b.json": {"n": 3}, "down:c.json": {"n": 3}}, {}, "The variation `up`"),
         ({"t.npz": {"pt": H, "pt_up": H * 1.01, "pt_down": H * 0.99}}, {}, None),
+        ({"o.json": {"n": 10.0, "n_jes_up": 12.0, "n_jes_down": 9.99}}, {}, "by 20.000% under `up` and by 0.100%"),
+        ({"o.json": {"n": 10.0, "n_jes_up": 12.0, "n_jes_down": 9.99}}, {"signed": False}, None),
+        ({"o.json": {"n": 10.0, "n_jes_up": 12.0, "n_jes_down": 9.8}}, {}, None),
+        ({"o.json": {"n": 10.0, "n_jes_up": 11.0, "n_jes_down": 9.0}}, {"largest": 0.11}, None),
+        ({"o.json": {"n": 10.0, "n_jes_up": 11.0, "n_jes_down": 9.0}}, {"largest": 0.09}, "more than the 9.000%"),
+        ({"o.json": {"n": 10.0, "n_jes_up": 11.0, "n_jes_down": 9.0}}, {"largest": {"jer": 0.01}}, None),
+        ({"o.json": {"n": 10.0, "n_jes_up": 11.0, "n_jes_down": 9.0}}, {"largest": {"jes": 0.01}}, "moves the sum by"),
+        ({"h.root": {"m": shape(0.0), "m_jes_up": shape(1.0), "m_jes_down": shape(-1.0)}}, {"largest": 0.02}, None),
+        ({"h.root": {"m": shape(0.0), "m_jes_up": shape(3.0), "m_jes_down": shape(-3.0)}}, {"largest": 0.02},
+         "moves the mean by +2.985%"),
+        # The mean is 0, and moves by a small part of the width.
+        ({"h.root": {"m": shape(-100.0), "m_jes_up": shape(-99.9), "m_jes_down": shape(-100.1)}}, {"largest": 0.02},
+         None),
     ],
 )  # fmt: skip
 def test_variations(tmp_path: Path, outputs: dict[str, Any], arguments: dict[str, Any], expected: str | None) -> None:

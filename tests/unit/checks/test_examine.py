@@ -29,7 +29,7 @@ from snakemake_executor_plugin_llmagent.host.names import CHECK, Named
 from snakemake_executor_plugin_llmagent.protocols import Item, Layout, Severity, Trial
 from snakemake_executor_plugin_llmagent.sandbox.confined import Ground
 from snakemake_executor_plugin_llmagent.sandbox.walls import choose
-from snakemake_executor_plugin_llmagent.spec import Call
+from snakemake_executor_plugin_llmagent.spec import Blind, Call
 from snakemake_executor_plugin_llmagent.trials import Worked
 from snakemake_executor_plugin_llmagent.working import ConfinedWorker
 from tests.unit.checks.test_contents_documents import a_fit, changed
@@ -126,6 +126,7 @@ def test_strange_files_break_no_check(tmp_path: Path, name: str) -> None:
     arguments: dict[str, dict[str, Any]] = {
         "mass_window": {"low": 1, "high": 2},
         "closure": {"parameter": "a", "truth": 1},
+        "column_range": {"column": "a", "low": 0},
     }
     contracts = [call(contract, **arguments.get(contract, {})) for contract in CONTRACTS]
     told = examine(asked(tmp_path, {name: STRANGE[name]}, {name: STRANGE[name]}, *contracts))
@@ -212,6 +213,14 @@ def test_contracts_are_not_asked_of_the_first_entries_alone(tmp_path: Path) -> N
 
     trial = replace(a_trial(tmp_path, {"a.json": {"x": 1}}, "pulls"), slice=1000)
     assert (question(trial)["contracts"], question(trial)["slice"]) == ([], 1000)
+
+
+def test_the_question_says_whether_the_data_are_masked(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    trial = a_trial(tmp_path, {"a.json": {"x": 1}})
+    masked = replace(trial, spec=replace(trial.spec, blind=Blind(mc_only=True, inputs=("data",))))
+    assert [case_of(question(one)).blinded for one in (trial, masked)] == [False, True]
 
 
 def test_what_nobody_could_look_at_has_not_passed(tmp_path: Path) -> None:
@@ -301,7 +310,7 @@ def test_every_contract_is_on_the_page() -> None:
 def test_examples_on_the_page_can_be_written(tmp_path: Path) -> None:
     names = {name: Named(CHECK, function) for name, function in CONTRACTS.items()}
     lists = re.findall(r"checks=(\[.*?\])", PAGE)
-    assert len(lists) == 5
+    assert len(lists) == 6
     for text in lists:
         assert eval(text, {"__builtins__": {}}, names)
 

@@ -18,6 +18,13 @@ def test_a_figure_without_labels() -> None:
     )
 
 
+def test_empty_labels() -> None:
+    nothing = "ax.set_xlabel('')\nax.set_ylabel('')\n"
+    assert told(found(trial(READ + HIST + nothing + SAVE))) == error("script.axis_label")
+    below = "ax.set_xlabel('')\nax.set_ylabel('events')\nax.set_xlabel('m')\n"
+    assert found(trial(READ + HIST + below + SAVE)) == ()
+
+
 @pytest.mark.parametrize(
     "label", ["ax.set_xlabel('m [GeV]')\n", "plt.xlabel('m')\n", "ax.set(xlabel='m')\n", "ax.set_ylabel('events')\n"]
 )
@@ -42,6 +49,8 @@ def test_one_label_is_missing(label: str) -> None:
         "ax.pie(mass)\n",
         "m = Minuit(len, x=mass[0])\nm.migrad()\nprint(m.valid)\nm.draw_profile('x')\n",
         "import cartopy.crs\nax.plot(mass)\n",
+        HIST + "ax.xaxis.set_label_text('m')\nax.yaxis.set_label_text('events')\n",
+        HIST + "fig.text(0.5, 0.01, 'm [GeV]')\nfig.text(0.01, 0.5, 'events', rotation=90)\n",
     ],
 )
 def test_figures_that_are_labelled_or_have_no_axes(source: str) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,7 @@ reply:
     output_tokens: 0
     cached_input_tokens: 0
     reasoning_tokens: 0
+    cache_write_tokens: 0
   text: |
     ```python
     x = "é"
@@ -162,7 +164,7 @@ def test_a_recording_written_by_hand_may_be_short(tmp_path: Path) -> None:
     reply = Replay(tmp_path).complete(
         Request(role="coder", messages=(Message(role="user", content="hi"),), max_tokens=1)
     )
-    assert reply == Completion(text="ho", stop=Stop.END, model="")
+    assert reply == Completion(text="ho", stop=Stop.END, model="", usd=Decimal(0))
 
 
 def test_nothing_to_replay(tmp_path: Path) -> None:
@@ -218,7 +220,7 @@ def test_what_a_provider_said_is_replayed(tmp_path: Path, monkeypatch: pytest.Mo
     assert recording.name == "openai:some/model:7b"
     replay = open_model(f"replay:{tmp_path}", keys=Keys(), settings=CallSettings())
     assert replay.name == f"replay:{tmp_path}"
-    assert replay.complete(request()) == replace(said, request_id=None)
+    assert replay.complete(request()) == replace(said, request_id=None, usd=Decimal(0))
 
 
 def test_neither_the_limit_nor_trailing_whitespace_matters(tmp_path: Path) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import os
 import shutil
+import sys
 import threading
 import traceback
 from collections.abc import Iterable, Mapping
@@ -13,8 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pyarrow as pa
@@ -76,10 +74,13 @@ class Place:
     inputs: tuple[Item, ...] = (Item(name="data", path="in.parquet"),)
     outputs: tuple[Item, ...] = (Item(name="fit", path="fit.json"),)
     first: First = lambda _: None
+    params: Mapping[str, object] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def task(self) -> FileTask:
-        return FileTask(Job(rule="fit", workdir=self.root, inputs=self.inputs, outputs=self.outputs), "python")
+        return FileTask(
+            Job(rule="fit", workdir=self.root, inputs=self.inputs, outputs=self.outputs, params=self.params), "python"
+        )
 
     def work(
         self, operation: str, question: Mapping[str, object], *, read: Iterable[Path], write: Path | None = None
@@ -102,24 +103,18 @@ class Place:
         return Worked(answer=answer)
 
     def run(self, task: Task, source: str, stage: Path) -> tuple[Layout, Execution]:
-        """Execute a script; implements `Sandbox`."""
+        """Execute a script in a process forked off this one; implements `Sandbox`."""
         job = task.job
         plan = layout.plan(job, stage)
         layout.build(plan, job)
         self.ran.append({item.path: job.real(item) for item in job.inputs})
-
-        def named(items: tuple[Item, ...]) -> SimpleNamespace:
-            return SimpleNamespace(**{item.name or f"_{i}": str(plan.inside(item)) for i, item in enumerate(items)})
-
-        snakemake = SimpleNamespace(input=named(job.inputs), output=named(job.outputs))
-        printed, returncode = io.StringIO(), 0
-        with self._lock, contextlib.redirect_stdout(printed):
-            try:
-                exec(compile(source, "script.py", "exec"), {"snakemake": snakemake, "__name__": "__main__"})
-            except BaseException:
-                printed.write(traceback.format_exc())
-                returncode = 1
-        return plan, an_execution(returncode=returncode, log=printed.getvalue())
+        log = stage.with_name(f"{stage.name}.log")
+        with self._lock:
+            child = os.fork()
+            if not child:
+                _be(task.program(source, plan).text, stage, log)
+            _, status = os.waitpid(child, 0)
+        return plan, an_execution(returncode=os.waitstatus_to_exitcode(status), log=log.read_text())
 
     def judge(self, source: str, probes: tuple[Call, ...] | None = None, **spec: Any) -> Evidence:
         """What the gate says of a script."""
@@ -141,6 +136,26 @@ class Place:
             discard=partial(shutil.rmtree, ignore_errors=True), tell=lambda _: None,
         )  # fmt: skip
         return probes_gate(bench, self.first)
+
+
+def _be(text: str, stage: Path, log: Path) -> NoReturn:
+    """Become a script; never returns."""
+    status = 1
+    try:
+        printed = os.open(log, os.O_WRONLY | os.O_CREAT, 0o644)
+        os.dup2(printed, 1)
+        os.dup2(printed, 2)
+        sys.stdout, sys.stderr = (open(number, "w", closefd=False) for number in (1, 2))  # noqa: SIM115
+        os.chdir(stage)
+        try:
+            exec(compile(text, "script.py", "exec"), {"__name__": "__main__"})
+            status = 0
+        except BaseException:
+            traceback.print_exc()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(status)
 
 
 def call(probe: str, /, **arguments: Any) -> Call:

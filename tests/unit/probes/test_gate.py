@@ -6,10 +6,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from snakemake_executor_plugin_llmagent.errors import ConfigError
+from snakemake_executor_plugin_llmagent.host.asked import probes_of
+from snakemake_executor_plugin_llmagent.host.names import PROBE, Named
 from snakemake_executor_plugin_llmagent.probes import usual
+from snakemake_executor_plugin_llmagent.probes.catalogue import PROBES
 from snakemake_executor_plugin_llmagent.protocols import Item, Severity
 from snakemake_executor_plugin_llmagent.spec import Call
 from snakemake_executor_plugin_llmagent.trials import Evidence, Slice, StandIn
@@ -20,7 +26,7 @@ from tests.unit.support import names
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     # So that no probe is left out for want of time: the machine may be busy.
-    monkeypatch.setattr(usual, "PATIENCE", 60.0)
+    monkeypatch.setattr(usual, "LEAST", 60.0)
     events(tmp_path / "in.parquet")
     return Place(tmp_path)
 
@@ -37,7 +43,7 @@ def test_a_right_script_passes_the_usual_probes_on_few_events(place: Place) -> N
     assert evidence.findings == ()
     assert evidence.results == {"half_events": "passed", "scale_weights": "passed", "drop_branch": "passed"}
     assert place.asked == ["alter"], "numbers in short JSON need no process of their own"
-    assert len(place.ran) == 4
+    assert len(place.ran) == 2, "the trial, and all probes together"
     assert not list(place.root.glob("bench-*"))
 
 
@@ -100,11 +106,128 @@ def test_an_output_whose_numbers_stay_is_noticed(place: Place) -> None:
 def test_weights_without_effect_are_a_warning(place: Place) -> None:
     evidence = place.judge(READ + "write(n_events=len(mass), mean=float(mass.mean()))")
     assert severities(evidence) == {"probe.scale_weights": Severity.WARNING}
-    assert (
-        "With the weights (`weight`) of every second event doubled, not one of the 2 numbers"
-        in evidence.findings[0].message
+    message = evidence.findings[0].message
+    assert "With the weights (`weight`) of every second event doubled in all 4,000 events, nothing" in message
+    assert "the weights have no effect" in message and "nothing has to change" in message
+
+
+def test_weights_without_effect_are_an_error_where_the_sentence_speaks_of_them(place: Place) -> None:
+    script = READ + "write(n_events=len(mass), mean=float(mass.mean()))"
+    evidence = place.judge(script, text="the weighted mean of m_yy")
+    assert severities(evidence) == {"probe.scale_weights": Severity.ERROR}
+    named = place.judge(script, text="the weighted mean of m_yy", probes=(call("half_events"),))
+    assert severities(named) == {"probe.scale_weights": Severity.ERROR}, "also beside probes that a rule names"
+
+
+LISTED = START + "mass, run, weight = (table[name].to_numpy() for name in ('m_yy', 'run', 'weight'))\n"
+RUNS = "the sum of weights, and the mean m_yy, of events with run > 3"
+
+
+@pytest.mark.parametrize(
+    ("use", "caught"),
+    [
+        ("mass > 0", True),
+        ("run > 3", False),
+        ("run >= 0", False),  # nothing is cut away here, but with other values something would be
+        ("(mass > 0) | bool(1 / (run[0] != 12345))", True),
+    ],
+)
+def test_a_column_without_effect_is_an_error_if_it_is_asked_for(place: Place, use: str, caught: bool) -> None:
+    script = LISTED + f"cut = {use}\nwrite(**{{'yield': float(weight[cut].sum()), 'mean': float(mass[cut].mean())}})"
+    evidence = place.judge(script, text=RUNS)
+    assert severities(evidence) == ({"probe.permute_column": Severity.ERROR} if caught else {})
+    if caught:
+        assert "With other values of `run` in all 4,000 events, nothing in the outputs changes" in (
+            evidence.findings[0].message
+        )
+    others = place.judge(script, text="the sum of weights, and the mean m_yy")
+    assert others.findings == (), "nobody asks for it"
+
+
+def test_a_sign_without_effect_is_an_error(place: Place) -> None:
+    path = place.root / "in.parquet"
+    table = pq.read_table(path)
+    signs = np.where(np.arange(len(table)) % 7, 1.0, -1.0)
+    pq.write_table(table.set_column(1, "weight", pa.array(table["weight"].to_numpy() * signs)), path)
+    text = "the sum of weights"
+    script = READ + "write(**{'yield': float(abs(weight).sum())})"
+    assert severities(place.judge(script, text=text)) == {"probe.turned_weights": Severity.ERROR}
+    assert place.judge(script, text="the sum of the absolute weights").findings[0].severity is not Severity.ERROR
+    assert place.judge(RIGHT, text=text).findings == ()
+
+
+@pytest.mark.parametrize(
+    ("use", "params", "caught"),
+    [
+        ("118.0", {"lowest": 118.0}, True),
+        ("snakemake.params.lowest", {"lowest": 118.0}, False),
+        ("snakemake.params.lowest", {"lowest": -1e6}, False),  # nothing is cut away here
+        ("118.0", {"lowest": 118.0, "seed": 3, "max_events": 10_000, "title": "m"}, True),
+        ("118.0", {"seed": 3, "max_events": 10_000, "title": "m", "logarithmic": True}, False),
+    ],
+)
+def test_a_parameter_without_effect_is_an_error_if_it_is_asked_for(
+    place: Place, use: str, params: dict[str, Any], caught: bool
+) -> None:
+    place.params = params
+    written = ", lowest=snakemake.params.lowest" if "lowest" in params else ""
+    script = READ + f"cut = mass > {use}\nwrite(n_events=int(cut.sum()), s=float(weight[cut].sum()){written})"
+    evidence = place.judge(script, text="count events with m_yy > params.lowest")
+    assert severities(evidence) == ({"probe.double_param": Severity.ERROR} if caught else {})
+    if caught:
+        assert evidence.findings[0].message.startswith(
+            "With params.lowest doubled, halved, 0, ten times as large or negative"
+        )
+        elsewhere = place.judge(script, text="count events")
+        assert severities(elsewhere) == {"probe.double_param": Severity.WARNING}
+
+
+def test_a_background_that_does_not_come_from_the_events_is_an_error(place: Place) -> None:
+    script = READ + "write(observed=int((abs(mass - 125) < 5).sum()), background=1163.0, z_obs=float(len(mass)) ** 0.5)"
+    evidence = place.judge(script, probes=(call("half_events"),))
+    assert severities(evidence) == {"probe.half_events": Severity.ERROR}
+    assert "`background` stays 1163 although what was observed changes" in evidence.findings[0].message
+
+
+def test_a_limit_that_does_not_come_from_the_data_is_an_error(place: Place) -> None:
+    events(place.root / "mc.parquet")
+    place.inputs = (Item(name="data", path="in.parquet"), Item(name="mc", path="mc.parquet"))
+    script = READ + (
+        "expected = float(pq.read_table(snakemake.input.mc)['weight'].to_numpy().sum())\n"
+        "write(observed=LIMIT, expected={'0': expected / 3}, counts={'observed': len(mass), 'background': expected})"
     )
-    assert "the weights have no effect" in evidence.findings[0].message
+    evidence = place.judge(script.replace("LIMIT", "expected / 2"))
+    assert severities(evidence)["probe.half_of_data"] is Severity.ERROR
+    assert "`observed` stays" in next(f.message for f in evidence.findings if f.check == "probe.half_of_data")
+    assert "probe.half_of_data" not in severities(place.judge(script.replace("LIMIT", "len(mass) / expected")))
+
+
+@pytest.mark.parametrize(("low", "high", "caught"), [(110, 125, True), (100, 118, False)])
+def test_events_in_the_window_do_not_change_a_background_from_sidebands(
+    place: Place, low: int, high: int, caught: bool
+) -> None:
+    script = READ + (
+        "inside = int(((mass > 122) & (mass < 128)).sum())\n"
+        f"beside = int(((mass >= {low}) & (mass < {high})).sum())\n"
+        "write(observed=inside, background=beside / 3, z_obs=(inside - beside / 3) / 10)"
+    )
+    evidence = place.judge(script, text="count events with 122 < m_yy < 128, the background from a sideband")
+    assert ("probe.inject_signal" in severities(evidence)) is caught
+    if caught:
+        assert severities(evidence)["probe.inject_signal"] is Severity.ERROR
+
+
+def test_what_would_take_too_long_is_not_begun(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(usual, "LEAST", 0.0)
+    monkeypatch.setattr(usual, "SHARE", 0.0)
+    results = place.judge(RIGHT).results
+    assert results["half_events"] == "passed", "this one always is"
+    assert results["scale_weights"] == "not applied: it would have taken longer than half of the trial"
+
+
+def test_a_script_that_leaves_files_open_is_compared_all_the_same(place: Place) -> None:
+    script = READ + "file = open(snakemake.output.fit, 'w')\njson.dump({'n_events': len(mass)}, file)\nn = weight.sum()"
+    assert place.judge(script).results["half_events"] == "passed"
 
 
 def test_weights_that_the_script_never_names_are_left_alone(place: Place) -> None:
@@ -154,7 +277,7 @@ def test_they_are_begun_while_other_checks_are_made(place: Place) -> None:
     end = gate.ahead(place.task(), trial)
     assert gate.judge(place.task(), trial).results["half_events"] == "passed"
     end()
-    assert len(place.ran) == 4 and not list(place.root.glob("bench-*"))
+    assert len(place.ran) == 2 and not list(place.root.glob("bench-*"))
     end = gate.ahead(place.task(), trial)  # and are of no use if another check fails first
     end()
     assert not list(place.root.glob("bench-*"))
@@ -296,7 +419,7 @@ def test_other_columns_are_taken_out_until_one_is_missed(place: Place) -> None:
     script = START + "LABEL = 'weight'\nwrite(total=sum(table['run'].to_pylist()))"
     evidence = place.judge(script, probes=(call("drop_branch"),))
     assert evidence.findings == () and evidence.results == {"drop_branch": "passed"}
-    assert len(place.ran) == 3
+    assert len(place.ran) == 4
 
 
 def test_a_script_that_misses_no_column_is_not_judged(place: Place) -> None:
@@ -311,8 +434,15 @@ def test_responses_can_be_chosen(place: Place) -> None:
         call("drop_branch", name="run", response="invariant"),
     )  # fmt: skip
     assert set(place.judge(RIGHT, probes=probes).results.values()) == {"passed"}
+
+
+def test_responses_that_make_no_sense_are_refused_when_the_rule_is_read() -> None:
+    probe = Named(PROBE, PROBES["scale_weights"])
     with pytest.raises(ConfigError, match="'fails_clearly', but it can be scales, moves, invariant"):
-        place.judge(RIGHT, probes=(call("scale_weights", response="fails_clearly"),))
+        probes_of("rule fit: ", [probe(response="fails_clearly")])
+    with pytest.raises(ConfigError, match="Did you mean 'moves'"):
+        probes_of("rule fit: ", [probe(response="move")])
+    assert probes_of("rule fit: ", [probe(response="moves"), probe]) is not None
 
 
 def test_inputs_can_be_chosen(place: Place) -> None:
@@ -341,7 +471,7 @@ def test_after_a_failure_slow_scripts_are_not_run_again(place: Place, monkeypatc
     monkeypatch.setattr("snakemake_executor_plugin_llmagent.probes.named.SHORT_SECONDS", 0.0)
     evidence = place.judge(READ + "write(n_events=4000)", probes=(call("half_events"), call("shuffle_events")))
     assert evidence.results["shuffle_events"] == "not run, because another probe failed"
-    assert len(place.ran) == 3, "the trial, the probe and its control"
+    assert len(place.ran) == 4, "the trial, the usual probes, the probe and its control"
 
 
 def test_large_inputs_are_probed_on_their_first_entries(place: Place) -> None:
@@ -353,6 +483,8 @@ def test_large_inputs_are_probed_on_their_first_entries(place: Place) -> None:
     place.first = first
     evidence = place.judge(RIGHT, probes=(call("scale_weights"),))
     assert evidence.results == {"scale_weights": "passed"}
-    assert [real["in.parquet"].name for real in place.ran] == ["in.parquet", "small.parquet", "0-0-small.parquet"]
+    assert [real["in.parquet"].name for real in place.ran if "in.parquet" in real] == [
+        "in.parquet", "small.parquet", "0-0-small.parquet",
+    ]  # fmt: skip
     needs_many = RIGHT + "\nassert len(mass) > 1000"
     assert place.judge(needs_many, probes=(call("scale_weights"),)).results == {"scale_weights": "passed"}

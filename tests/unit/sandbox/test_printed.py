@@ -27,7 +27,11 @@ def read(tmp_path: Path, data: bytes, names: Names = NAMES) -> str:
         ("python: can't open file '/p/one.private/trial.fit.py'", "python: can't open file 'fit.py'"),
         ("FileNotFoundError: '/p/one/results/x.txt'", "FileNotFoundError: 'results/x.txt'"),
         ('File "/usr/lib/python3/json.py", line 14, in f', 'File "/usr/lib/python3/json.py", line 14, in f'),
-        ("/p/one stays, and so does /p/oneself/x", "/p/one stays, and so does /p/oneself/x"),
+        ("/p/one is here, and /p/oneself/x and /p/one-2 are not", ". is here, and /p/oneself/x and /p/one-2 are not"),
+        ("cache in /p/one.private/home/.cache", "cache in ~/.cache"),
+        ("<object at 0x7f02a43a4300> in /tmp/llmagent-aj04dl2_/x", "<object at 0x…> in /tmp/x"),
+        ("/scratch/me/llmagent-aj04dl2_: full", "/tmp: full"),
+        ("value 0x7f02 of /tmp/llmagent-notes", "value 0x7f02 of /tmp/llmagent-notes"),
     ],
 )
 def test_names_and_lines_are_the_authors(tmp_path: Path, printed: str, expected: str) -> None:

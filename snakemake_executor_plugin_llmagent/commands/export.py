@@ -1,0 +1,90 @@
+"""The command `llmagent export`: what happened, in the formats of others."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from snakemake_executor_plugin_llmagent import lock
+from snakemake_executor_plugin_llmagent.commands.rules import Add, rules_of
+from snakemake_executor_plugin_llmagent.errors import ConfigError
+from snakemake_executor_plugin_llmagent.session import Story, read_session
+from snakemake_executor_plugin_llmagent.text import clean
+
+FORMATS = ("inspect", "ro-crate")
+SESSIONS = Path(".snakemake/llmagent/sessions")
+
+
+def add_export(add: Add) -> None:
+    """Add the command to those of `llmagent`."""
+    export = add("export", run, "Write down how scripts came about, for other programs.")
+    export.add_argument("rule", nargs="?", metavar="RULE", help="the rule; needed for `inspect`, by default all")
+    export.add_argument(
+        "--format", choices=FORMATS, required=True,
+        help="`inspect`: the sessions of a rule as a log of Inspect; `ro-crate`: scripts, locks and sessions of the "
+        "workflow as a Process Run Crate",
+    )  # fmt: skip
+    export.add_argument("-o", "--output", type=Path, metavar="PATH", help="the file, or the new folder of a crate")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Export; returns the exit status."""
+    made, told = _inspect(options) if options.format == "inspect" else _crate(options)
+    if options.json:
+        print(json.dumps({"format": options.format, "output": str(made), "problems": told}, indent=2))
+        return 0
+    for problem in told:
+        print(clean(problem))
+    print(f"Written: {made}")
+    return 0
+
+
+def _inspect(options: argparse.Namespace) -> tuple[Path, list[str]]:
+    from snakemake_executor_plugin_llmagent.export.evallog import eval_log
+    from snakemake_executor_plugin_llmagent.host.project import named
+
+    if options.rule is None:
+        raise ConfigError("Which rule? A log of Inspect has the sessions of one: llmagent export RULE --format inspect")
+    rule = named(rules_of(options), options.rule)
+    folder = (options.directory or Path()) / SESSIONS / rule.spec.rule
+    stories, problems = _stories(folder)
+    if not stories:
+        raise ConfigError(f"No session of rule {rule.name} lies in {folder}: its script was not written here.")
+    output = options.output or Path(f"{rule.name}.inspect.json")
+    log = eval_log(rule.name, stories)
+    lock.write_atomically(output, json.dumps(log, indent=2, ensure_ascii=False))
+    return output, problems
+
+
+def _crate(options: argparse.Namespace) -> tuple[Path, list[str]]:
+    from snakemake_executor_plugin_llmagent.export.crate import Authored, write_crate
+    from snakemake_executor_plugin_llmagent.host.project import named
+
+    rules = rules_of(options)
+    chosen = rules if options.rule is None else (named(rules, options.rule),)
+    root = options.directory or Path()
+    authored: list[Authored] = []
+    problems: list[str] = []
+    for rule in chosen:
+        status = lock.status(rule.script, rule.spec.digest)
+        if status.source is None or status.lock is None:
+            problems.append(f"Rule {rule.name} is left out: {status.reason}.")
+            continue
+        place = root / status.lock.session.get("path", "") if status.lock.session.get("path") else None
+        story = read_session(place) if place is not None and place.is_dir() else None
+        problems += list(story.problems) if story else [f"The session of rule {rule.name} is not here any more."]
+        authored.append(Authored(rule=rule.name, spec=rule.spec, script=rule.script, lock=status.lock, story=story))
+    if not authored:
+        raise ConfigError("No agent rule has a script with a lock; there is nothing to put into a crate.")
+    output = options.output or Path("llmagent-crate")
+    write_crate(output, authored, root)
+    return output, problems
+
+
+def _stories(folder: Path) -> tuple[Sequence[Story], list[str]]:
+    """The sessions in a folder, in the order of time, and what is wrong with them."""
+    found = [read_session(file) for file in sorted(folder.glob("*/events.jsonl"))]
+    problems = [problem for story in found for problem in story.problems]
+    return [story for story in found if story.events], problems
