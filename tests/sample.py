@@ -73,7 +73,7 @@ def session(root: Path, rule: AgentRule, attempts: int, lines: int, words: str =
     """A session of a rule, as authoring writes it; also its last attempt."""
     session = Session.start(root / SESSIONS, rule.name)
     session.event("begin", rule=rule.name, spec=rule.spec.text, spec_digest=rule.spec.digest, wildcards={"n": words})
-    shop = cast(Any, SimpleNamespace(session=session, tell=lambda _: None))
+    shop = cast(Any, SimpleNamespace(session=session, tell=lambda *_, **__: None))
     request = Request(role="coder", messages=(Message(role="user", content="write"),), max_tokens=100)
     for number in range(1, attempts + 1):
         Witness(_Says(f"gpt-2026 {words}"), session).complete(request)

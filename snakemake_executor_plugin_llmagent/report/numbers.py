@@ -1,4 +1,4 @@
-"""The numbers of a small JSON document as rows: results first read as a person reads them, value and error together."""
+"""The numbers of a small JSON document as rows, as a person reads them: a value and its error together."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ class Entry:
 
     name: str
     text: str
-    number: bool
 
 
 def entries(text: str) -> tuple[Entry, ...]:
@@ -38,13 +37,13 @@ def entries(text: str) -> tuple[Entry, ...]:
 
 def _entries(name: str, value: object, depth: int) -> Iterator[Entry]:
     if depth > MOST_DEPTH:
-        yield Entry(name, "…", False)
+        yield Entry(name, "…")
     elif isinstance(value, dict):
         yield from _of_mapping(name, value, depth)
     elif isinstance(value, list):
         yield from _of_list(name, value, depth)
     else:
-        yield Entry(name or "(value)", written(value), _is_number(value))
+        yield Entry(name or "(value)", written(value))
 
 
 def _of_mapping(name: str, value: Mapping[str, Any], depth: int) -> Iterator[Entry]:
@@ -52,14 +51,14 @@ def _of_mapping(name: str, value: Mapping[str, Any], depth: int) -> Iterator[Ent
     error = next((key for key in ERRORS if _is_number(rest.get(key))), None)
     if error is not None and _is_number(rest.get("value")):
         number, width = rest.pop("value"), rest.pop(error)
-        yield Entry(name or "value", with_error(number, width), True)
+        yield Entry(name or "value", with_error(number, width))
     for key, inner in list(rest.items()):
         beside = f"{key}_error"
         if key not in rest:
             continue
         place = f"{name}.{key}" if name else str(key)
         if _is_number(inner) and _is_number(rest.get(beside)):
-            yield Entry(place, with_error(inner, rest.pop(beside)), True)
+            yield Entry(place, with_error(inner, rest.pop(beside)))
         else:
             yield from _entries(place, inner, depth + 1)
 
@@ -67,12 +66,11 @@ def _of_mapping(name: str, value: Mapping[str, Any], depth: int) -> Iterator[Ent
 def _of_list(name: str, value: list[Any], depth: int) -> Iterator[Entry]:
     if all(not isinstance(entry, (dict, list)) for entry in value):
         if len(value) <= MOST_ENTRIES:
-            numbers = bool(value) and all(map(_is_number, value))
-            yield Entry(name or "(value)", f"[{', '.join(map(written, value))}]", numbers)
+            yield Entry(name or "(value)", f"[{', '.join(map(written, value))}]")
         else:
-            yield Entry(name or "(value)", f"{len(value)} entries", False)
+            yield Entry(name or "(value)", f"{len(value)} entries")
     elif len(value) > MOST_ROWS:
-        yield Entry(name or "(value)", f"{len(value)} entries", False)
+        yield Entry(name or "(value)", f"{len(value)} entries")
     else:
         for number, entry in enumerate(value):
             yield from _entries(f"{name}[{number}]", entry, depth + 1)
@@ -97,10 +95,10 @@ def written(value: object) -> str:
 
 
 def with_error(value: float, error: float) -> str:
-    """A number with its error, both to two digits of the error: `124.98 ± 0.21`."""
-    if abs(value) > 1e300 or not (math.isfinite(value) and math.isfinite(error) and 0 < error < 1e300):
+    """A number with its error, both to two digits of the error, but never to tens: `124.98 ± 0.21`, `335 ± 127`."""
+    if abs(value) > 1e300 or abs(error) > 1e300 or math.isnan(value) or not error > 0:
         return f"{written(value)} ± {written(error)}"
-    digits = 1 - math.floor(math.log10(error))
-    if not -6 <= digits <= 8:
+    digits = max(0, 1 - math.floor(math.log10(error)))
+    if digits > 8 or max(abs(value), error) > 1e12:
         return f"{value:.6g} ± {error:.2g}"
-    return f"{round(value, digits):.{max(digits, 0)}f} ± {round(error, digits):.{max(digits, 0)}f}"
+    return f"{value:.{digits}f} ± {error:.{digits}f}"

@@ -37,6 +37,7 @@ class Call:
         tokens: kind → number.
         usd: what it cost [US dollars]; None if nobody recorded it.
         stop: why it stopped; empty without an answer.
+        reused: whether the answer is that of an earlier session, and was not paid again.
     """
 
     role: str
@@ -47,6 +48,7 @@ class Call:
     tokens: Mapping[str, int] = field(default_factory=dict)
     usd: float | None = None
     stop: str = ""
+    reused: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,23 +197,22 @@ class _Reader:
             self._times.append(time)
             self._since = time if self._since is None else self._since
         if not isinstance(event.get("version"), int) or event["version"] > EVENT_VERSION:
-            self._unknown.add(f"version {event.get('version')!r}")
+            self._unknown.add(str(event.get("version")))
         kind = _text(event.get("event"))
         known = {
             "begin": self._take_begin, "call": self._take_call, "reply": self._take_reply,
             "attempt": self._take_attempt, "crosscheck try": self._take_second, "crosscheck": self._take_comparison,
             "arbitration": self._take_arbitration, "repair": self._take_repair, "frozen": self._take_frozen,
         }  # fmt: skip
-        if kind in known:
+        if kind in known:  # of what else happened the page has nothing to tell
             known[kind](event, time)
-        else:
-            self._unknown.add(f"events {kind!r}")
 
     def story(self) -> Story:
         """The story as far as it got."""
         problems = list(self._problems)
         if self._unknown:
-            problems.append(f"this version does not know everything in it: {', '.join(sorted(self._unknown))}")
+            versions = ", ".join(sorted(self._unknown))
+            problems.append(f"it is of another version ({versions}), of which this one may not know everything")
         wildcards = _mapping(self._begin.get("wildcards"))
         return Story(
             name=self._folder.name, rule=_text(self._begin.get("rule")), sentence=_text(self._begin.get("spec")),
@@ -241,6 +242,7 @@ class _Reader:
             role=role, model=asked.model, reported=_text(event.get("model")), begun=asked.begun, ended=time,
             tokens={name: int(usage[name]) for name in _TOKENS if _is_number(usage.get(name))},
             usd=asked.usd if usd is None else usd, stop=_text(event.get("stop")) or "end",
+            reused=bool(event.get("reused")),
         )  # fmt: skip
         if index is None:
             self._calls.append(answered)
@@ -357,6 +359,10 @@ def _findings(value: object) -> tuple[Finding, ...]:
 
 
 def usd_of(record: Mapping[str, Any]) -> float | None:
-    """What was paid, if an event or a lock records it as `cost: {usd: …}`."""
-    usd = _mapping(record.get("cost")).get("usd")
-    return float(usd) if usd is not None and _is_number(usd) else None
+    """What was paid, if an event records it as `usd`, or a lock as `cost: {usd: …}`; as a number or in digits."""
+    usd = record.get("usd", _mapping(record.get("cost")).get("usd"))
+    try:
+        paid = float(usd) if isinstance(usd, (str, int, float)) and not isinstance(usd, bool) else None
+    except (ValueError, OverflowError):
+        return None
+    return paid if _is_number(paid) else None

@@ -45,8 +45,12 @@ class Usage:
 
 
 def of_calls(calls: Iterable[Call]) -> Usage:
-    """What calls used."""
-    each = (Usage(calls=1, tokens=call.tokens, usd=call.usd or 0.0, priced=int(call.usd is not None)) for call in calls)
+    """What calls used; answers of earlier sessions count there."""
+    each = (
+        Usage(calls=1, tokens=call.tokens, usd=call.usd or 0.0, priced=int(call.usd is not None))
+        for call in calls
+        if not call.reused
+    )
     return reduce(Usage.__add__, each, Usage())
 
 

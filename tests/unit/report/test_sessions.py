@@ -23,11 +23,11 @@ def session(tmp_path: Path) -> Session:
     """A session of two attempts, the second accepted."""
     made = Session(tmp_path / "fit" / "20261127T033009")
     made.event("begin", rule="fit", spec="fit the mass", wildcards={"sample": "ggH"})
-    shop = cast(Any, SimpleNamespace(session=made, tell=lambda _: None))
+    shop = cast(Any, SimpleNamespace(session=made, tell=lambda *_, **__: None))
     for number in (1, 2):
-        made.event("call", role="coder", model="openai:gpt", request="calls/coder-1.md", cost={"usd": 0.25})
+        made.event("call", role="coder", model="openai:gpt", request="calls/coder-1.md")
         usage = {"input_tokens": 100, "output_tokens": 10, "cached_input_tokens": 0, "reasoning_tokens": 0}
-        made.event("reply", role="coder", model="gpt-2026", stop="end", usage=usage, text="calls/coder-1.reply.md")
+        made.event("reply", role="coder", model="gpt-2026", stop="end", usage=usage, usd="0.25")
         record(shop, attempt(number, number == 2, 20))
     made.event("frozen", script="agents/fit.py", attempts=2)
     return made
@@ -57,6 +57,12 @@ def test_a_session_is_told_as_it_was(session: Session) -> None:
 def test_what_was_used_is_summed(session: Session) -> None:
     used = of_rule([read_session(session.directory)], None)
     assert (used.calls, used.input, used.output, used.usd, used.priced) == (2, 200, 20, 0.5, 2)
+
+
+def test_what_was_taken_over_is_not_counted_twice(session: Session) -> None:
+    session.event("reply", role="coder", model="gpt-2026", stop="end", usage={"input_tokens": 9}, usd="1", reused="x")
+    story = read_session(session.directory)
+    assert of_rule([story], None).usd == 0.5 and story.left[0].reused
 
 
 def test_the_digest_that_a_lock_holds_is_found(session: Session) -> None:
@@ -107,7 +113,7 @@ def test_what_later_versions_write_is_named(session: Session) -> None:
     session.event("telepathy", text="?")
     later = json.dumps({"version": 2, "time": "2026-11-27T03:30:09+00:00", "event": "begin", "rule": "fit"})
     story = rewrite(session, "\n".join([*lines(session), later]))
-    assert story.problems == ("this version does not know everything in it: events 'telepathy', version 2",)
+    assert story.problems == ("it is of another version (2), of which this one may not know everything",)
     assert len(story.attempts) == 2
 
 

@@ -31,7 +31,7 @@ from tests.sample import HOSTILE, source
     ("value", "error", "expected"),
     [
         (124.9781, 0.2134, "124.98 ± 0.21"),
-        (335.2, 127.0, "340 ± 130"),
+        (335.2, 127.0, "335 ± 127"),
         (0.5, 0.0, "0.5 ± 0"),
         (1e-9, 2e-12, "1e-09 ± 2e-12"),
     ],
@@ -57,7 +57,19 @@ def test_documents_that_cannot_be_read_have_no_entries(text: str) -> None:
     assert entries(text) == ()
 
 
-@pytest.mark.parametrize("text", ["1" + "0" * 400, "1e999", '{"value": 1e308, "error": 1e-300}', "NaN"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1" + "0" * 400,
+        "1e999",
+        '{"value": 1e308, "error": 1e-300}',
+        "NaN",
+        '{"value": 1, "error": 1' + "0" * 400 + "}",
+        '{"value": NaN, "error": 1}',
+        '{"value": 1, "error": Infinity}',
+        '{"value": 1, "error": -1}',
+    ],
+)
 def test_extreme_numbers_are_written(text: str) -> None:
     assert all(one.text for one in entries(text)) and entries(text)
 
