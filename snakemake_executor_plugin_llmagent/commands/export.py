@@ -23,15 +23,22 @@ def add_export(add: Add) -> None:
     export.add_argument("rule", nargs="?", metavar="RULE", help="the rule; needed for `inspect`, by default all")
     export.add_argument(
         "--format", choices=FORMATS, required=True,
-        help="`inspect`: the sessions of a rule as a log of Inspect; `ro-crate`: scripts, locks and sessions of the "
-        "workflow as a Process Run Crate",
+        help="`inspect`: the sessions of a rule as a log of Inspect; `ro-crate`: the workflow, its run, scripts, locks "
+        "and sessions as a Workflow Run RO-Crate",
     )  # fmt: skip
+    export.add_argument(
+        "--copy-up-to", type=int, default=100, metavar="MB",
+        help="how large a file that the run took or made may be to be copied into a crate; default: 100",
+    )  # fmt: skip
+    export.add_argument("--run-by", metavar="NAME", help="who ran the workflow; Snakemake keeps no record of that")
     export.add_argument("-o", "--output", type=Path, metavar="PATH", help="the file, or the new folder of a crate")
 
 
 def run(options: argparse.Namespace) -> int:
     """Export; returns the exit status."""
-    made, told = _inspect(options) if options.format == "inspect" else _crate(options)
+    from snakemake_executor_plugin_llmagent.commands.crate import export_crate
+
+    made, told = _inspect(options) if options.format == "inspect" else export_crate(options)
     if options.json:
         print(json.dumps({"format": options.format, "output": str(made), "problems": told}, indent=2))
         return 0
@@ -55,31 +62,6 @@ def _inspect(options: argparse.Namespace) -> tuple[Path, list[str]]:
     output = options.output or Path(f"{rule.name}.inspect.json")
     log = eval_log(rule.name, stories)
     lock.write_atomically(output, json.dumps(log, indent=2, ensure_ascii=False))
-    return output, problems
-
-
-def _crate(options: argparse.Namespace) -> tuple[Path, list[str]]:
-    from snakemake_executor_plugin_llmagent.export.crate import Authored, write_crate
-    from snakemake_executor_plugin_llmagent.host.project import named
-
-    rules = rules_of(options)
-    chosen = rules if options.rule is None else (named(rules, options.rule),)
-    root = options.directory or Path()
-    authored: list[Authored] = []
-    problems: list[str] = []
-    for rule in chosen:
-        status = lock.status(rule.script, rule.spec.digest)
-        if status.source is None or status.lock is None:
-            problems.append(f"Rule {rule.name} is left out: {status.reason}.")
-            continue
-        place = root / status.lock.session.get("path", "") if status.lock.session.get("path") else None
-        story = read_session(place) if place is not None and place.is_dir() else None
-        problems += list(story.problems) if story else [f"The session of rule {rule.name} is not here any more."]
-        authored.append(Authored(rule=rule.name, spec=rule.spec, script=rule.script, lock=status.lock, story=story))
-    if not authored:
-        raise ConfigError("No agent rule has a script with a lock; there is nothing to put into a crate.")
-    output = options.output or Path("llmagent-crate")
-    write_crate(output, authored, root)
     return output, problems
 
 

@@ -81,7 +81,7 @@ def overview(
         problem = ""
         try:
             with told(workflow):
-                _find_jobs(api, workflow)
+                find_jobs(api, workflow)
         except ConfigError as error:
             problem = str(error)
         jobs, needs = ({}, {}) if problem else _jobs_of(workflow)
@@ -89,7 +89,8 @@ def overview(
         return Overview(rules=rules, problem=problem, workdir=Path.cwd(), snakefile=Path(workflow.main_snakefile))
 
 
-def _find_jobs(api: Any, workflow: Any) -> None:
+def find_jobs(api: Any, workflow: Any) -> None:
+    """Have Snakemake find the jobs that the default target needs; they are in `workflow.dag` then."""
     from snakemake.settings.types import DAGSettings
 
     if not any(workflow.rules):
@@ -105,14 +106,14 @@ def _jobs_of(workflow: Any) -> tuple[dict[str, list[SeenJob]], dict[str, set[str
     needs: defaultdict[str, set[str]] = defaultdict(set)
     for job in workflow.dag.jobs if any(workflow.rules) else ():
         name = job.rule.name
-        twins = frozenset(str(path) for path in job.output if _from_twins(workflow, job, path))
+        twins = frozenset(str(path) for path in job.output if from_twins(workflow, job, path))
         outputs = tuple(map(str, job.output))
         jobs[name].append(SeenJob(wildcards=dict(job.wildcards_dict), outputs=outputs, twins=twins))
         needs[name] |= {other.rule.name for other in workflow.dag.dependencies[job]} - {name}
     return jobs, needs
 
 
-def _from_twins(workflow: Any, job: Any, path: Any) -> bool:
+def from_twins(workflow: Any, job: Any, path: Any) -> bool:
     """Whether Snakemake recorded that an output was made while the data of its rule were hidden."""
     agent = getattr(job.rule.ruleinfo, "agent", None)
     if agent is None or agent.spec.blind is None:
