@@ -17,6 +17,13 @@ FORMATS = ("inspect", "ro-crate")
 SESSIONS = Path(".snakemake/llmagent/sessions")
 
 
+EXAMPLES = """\
+examples:
+  llmagent export fit_myy --format inspect -o fit.json   for Inspect's viewer
+  llmagent export --format ro-crate -o crate             a folder to archive
+"""
+
+
 def add_export(add: Add) -> None:
     """Add the command to those of `llmagent`."""
     export = add("export", run, "Write down how scripts came about, for other programs.")
@@ -27,6 +34,7 @@ def add_export(add: Add) -> None:
         "workflow as a Process Run Crate",
     )  # fmt: skip
     export.add_argument("-o", "--output", type=Path, metavar="PATH", help="the file, or the new folder of a crate")
+    export.epilog = EXAMPLES
 
 
 def run(options: argparse.Namespace) -> int:
