@@ -32,7 +32,7 @@ SHOWN_MISSING = 3
 
 EXAMPLES = """\
 examples:
-  llmagent plan --model openai:gpt-5           what would be written, and its cost
+  llmagent plan --model openai:gpt-5           what would be written, its cost
   llmagent plan --model openai:gpt-5 fit_myy   for one target alone
   llmagent plan --coder openai:gpt-5 --supervisor none --json
 """
