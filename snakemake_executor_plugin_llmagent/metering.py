@@ -176,11 +176,13 @@ class Snapshot:
 
     @property
     def text(self) -> str:
-        """What was spent for the rule, and of how much; empty before anything was."""
-        if not self.rule.calls:
+        """What was spent for the rule, and of how much; empty if that is neither money nor limited."""
+        spent, budget = self.rule, self.rule_budget
+        if budget is not None and budget.usd is None:
+            return f"{spent.tokens:,} of {budget}" if spent.calls else ""
+        if spent.tokens == spent.unpriced:
             return ""
-        spent = cost_text(self.rule.usd, self.rule.tokens, self.rule.unpriced)
-        return spent if self.rule_budget is None else f"{spent} of {self.rule_budget}"
+        return usd_text(spent.usd) if budget is None else f"{usd_text(spent.usd)} of {budget}"
 
 
 class Meter:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -48,7 +49,7 @@ class _Says:
 
     def complete(self, request: Request) -> Completion:
         usage = Usage(input_tokens=9000, output_tokens=2400, cached_input_tokens=4000)
-        return Completion(text="as asked", stop=Stop.END, model=self._reported, usage=usage)
+        return Completion(text="as asked", stop=Stop.END, model=self._reported, usage=usage, usd=Decimal("0.0525"))
 
 
 def attempt(number: int, last: bool, lines: int, words: str = "") -> Attempt:

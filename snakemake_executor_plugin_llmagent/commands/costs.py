@@ -29,6 +29,14 @@ GROUPS: dict[str, Callable[[Call], str]] = {
 NUMBERS = tuple(Column(title, right=True) for title in ("calls", "tokens in", "tokens out", "cost"))
 
 
+EXAMPLES = """\
+examples:
+  llmagent costs               of this project, by rule, model and day
+  llmagent costs --month       yours in this month, in all projects
+  llmagent costs --json        for programs
+"""
+
+
 def add_costs(add: Add) -> None:
     """Add the command to those of `llmagent`."""
     costs = add("costs", run, "Show what calls of models have cost: by rule, model and day.")
@@ -36,6 +44,7 @@ def add_costs(add: Add) -> None:
         "--month", nargs="?", const="this", metavar="YYYY-MM",
         help="what you have spent in a calendar month (UTC; this one, if none is given), in all of your projects",
     )  # fmt: skip
+    costs.epilog = EXAMPLES
 
 
 def run(options: argparse.Namespace) -> int:

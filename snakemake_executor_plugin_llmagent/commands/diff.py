@@ -20,8 +20,8 @@ NEVER = "No script of this rule was approved before this one."
 
 EXAMPLES = """\
 examples:
-  llmagent diff fit_myy                        what you, or the model, changed since the last approval
-  llmagent diff fit_myy --json                 the same for programs
+  llmagent diff fit_myy          what changed since the last approval
+  llmagent diff fit_myy --json   the same for programs
 """
 
 

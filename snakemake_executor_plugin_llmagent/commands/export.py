@@ -17,6 +17,13 @@ FORMATS = ("inspect", "ro-crate")
 SESSIONS = Path(".snakemake/llmagent/sessions")
 
 
+EXAMPLES = """\
+examples:
+  llmagent export fit_myy --format inspect -o fit.json   for Inspect's viewer
+  llmagent export --format ro-crate -o crate             a folder to archive
+"""
+
+
 def add_export(add: Add) -> None:
     """Add the command to those of `llmagent`."""
     export = add("export", run, "Write down how scripts came about, for other programs.")
@@ -32,6 +39,7 @@ def add_export(add: Add) -> None:
     )  # fmt: skip
     export.add_argument("--run-by", metavar="NAME", help="who ran the workflow; Snakemake keeps no record of that")
     export.add_argument("-o", "--output", type=Path, metavar="PATH", help="the file, or the new folder of a crate")
+    export.epilog = EXAMPLES
 
 
 def run(options: argparse.Namespace) -> int:

@@ -10,11 +10,19 @@ from snakemake_executor_plugin_llmagent.commands.rules import Add
 
 METHODS = "Print paragraphs and tables for an analysis note: what models wrote, how it was checked, who approved it."
 
+EXAMPLES = """\
+examples:
+  llmagent methods > methods.md            paragraphs and tables, as Markdown
+  llmagent methods --format latex fit_myy  one rule, as LaTeX
+  llmagent methods --json                  the facts, for programs
+"""
+
 
 def add_methods(add: Add) -> None:
     """Add the command to those of `llmagent`."""
     methods = add("methods", run, METHODS)
     methods.add_argument("rules", nargs="*", metavar="RULE", help="which agent rules; by default all")
+    methods.epilog = EXAMPLES
     methods.add_argument("--format", choices=("markdown", "latex"), default="markdown", help="default: markdown")
 
 

@@ -30,6 +30,14 @@ COLUMNS = (
 SHOWN_MISSING = 3
 
 
+EXAMPLES = """\
+examples:
+  llmagent plan --model openai:gpt-5           what would be written, its cost
+  llmagent plan --model openai:gpt-5 fit_myy   for one target alone
+  llmagent plan --coder openai:gpt-5 --supervisor none --json
+"""
+
+
 def add_plan(add: Add) -> None:
     """Add the command to those of `llmagent`."""
     plan = add("plan", run, "Show which rules the next run would have written, and what that may cost. Asks no model.")
@@ -41,6 +49,7 @@ def add_plan(add: Add) -> None:
     ):
         plan.add_argument(f"--{name}", metavar="MODEL", help=text)
     plan.add_argument("--prices", type=Path, metavar="FILE", help="file of prices, as for --llmagent-prices")
+    plan.epilog = EXAMPLES
 
 
 def run(options: argparse.Namespace) -> int:

@@ -15,10 +15,11 @@ from snakemake_executor_plugin_llmagent.trail import REJECTED, act
 
 EXAMPLES = """\
 examples:
-  llmagent reject fit_myy --because "the mean of the peak is fixed; let it float"
-  llmagent reject fit_myy --because "weights of the data are not 1" --name "Ada"
+  llmagent reject fit_myy --because "the peak is fixed; let it float"
+  llmagent reject fit_myy --because "weights are left out" --name "Ada"
 
-The next run with a model has the script written anew and tells the model your reason. You are asked to approve it.
+The next run with a model has the script written anew and tells the model your
+reason. You are asked to approve it.
 """
 
 

@@ -13,12 +13,19 @@ from snakemake_executor_plugin_llmagent.text import clean
 
 REPORT = "Write one HTML page that shows how the scripts of agent rules came about, and what speaks for them."
 OUTPUT = Path("llmagent-report.html")
+EXAMPLES = """\
+examples:
+  llmagent report                          all agent rules, on one page
+  llmagent report fit_myy -o fit.html      one of them
+  llmagent report && xdg-open llmagent-report.html
+"""
 
 
 def add_report(add: Add) -> None:
     """Add the command to those of `llmagent`."""
     report = add("report", run, REPORT)
     report.add_argument("rules", nargs="*", metavar="RULE", help="which agent rules; by default all")
+    report.epilog = EXAMPLES
     report.add_argument(
         "-o", "--output", type=Path, default=OUTPUT, metavar="FILE", help=f"where the page goes; default: {OUTPUT}"
     )

@@ -203,6 +203,7 @@ class _Reader:
             "begin": self._take_begin, "call": self._take_call, "reply": self._take_reply,
             "attempt": self._take_attempt, "crosscheck try": self._take_second, "crosscheck": self._take_comparison,
             "arbitration": self._take_arbitration, "repair": self._take_repair, "frozen": self._take_frozen,
+            "fallback": self._take_fallback, "budget": self._take_budget, "exhausted": self._take_exhausted,
         }  # fmt: skip
         if kind in known:  # of what else happened the page has nothing to tell
             known[kind](event, time)
@@ -289,6 +290,16 @@ class _Reader:
 
     def _take_repair(self, event: Mapping[str, Any], _: float | None) -> None:
         self._repaired = _text(event.get("error")) or "it failed"
+
+    def _take_fallback(self, event: Mapping[str, Any], _: float | None) -> None:
+        names = _text(event.get("model")) or "?", _text(event.get("instead")) or "?"
+        self._asides.append(f"{names[0]} did not answer ({_text(event.get('because'))}); {names[1]} took its place.")
+
+    def _take_budget(self, event: Mapping[str, Any], _: float | None) -> None:
+        self._asides.append(f"The session ended at a limit: {_text(event.get('limit'))} ({_text(event.get('of'))}).")
+
+    def _take_exhausted(self, _: Mapping[str, Any], __: float | None) -> None:
+        self._asides.append("The session ended because no attempt was accepted.")
 
     def _take_frozen(self, _: Mapping[str, Any], __: float | None) -> None:
         self._frozen = True

@@ -14,7 +14,7 @@ SNAKEFILE = """
 rule total:
     input: "in.csv"
     output: "out.json"
-    agent: "the mean of x, weighted with w", crosscheck="openai:second"
+    agent: "the mean of x, weighted with w", crosscheck="openai:second", probes=[]
 """
 MEAN = """
 import json

@@ -146,9 +146,15 @@ def test_quiet_about_rules(project: Project) -> None:
         project.uses(server)
         with begin(project, "--quiet", "rules", "--nocolor") as console:
             assert console.wait() == 0, console.terminal.text
-            assert lines_about(console, "fit_a") == []
+            assert [line for line in lines_about(console, "fit_a") if "has no known price" not in line] == []
             assert TAKES_LINES in console.raw, "the line at the bottom is progress"
             assert b"\x1b[3" not in console.raw, "it has no colours"
+
+
+UNPRICED = (
+    "has no known price: its tokens are counted, its cost is not. If it costs something, or nothing, say so with "
+    "--llmagent-prices."
+)
 
 
 def test_a_log_that_goes_to_a_file(project: Project) -> None:
@@ -164,6 +170,7 @@ def test_a_log_that_goes_to_a_file(project: Project) -> None:
     said = [line for line in project.read("stderr.txt").split("\n") if line.startswith("Agent rule")]
     assert [line.partition(": ")[2] for line in said[:-1]] == [
         "write a",
+        f"openai:scripted {UNPRICED}",
         "attempt 1 of 5: openai:scripted writes",
         "the script runs",
         "checks: contents",
@@ -205,6 +212,9 @@ def test_logger_plugins_get_values(project: Project) -> None:
     records = [json.loads(line) for line in project.read("records.jsonl").splitlines()]
     assert all(record.keys() == records[0].keys() for record in records)
     assert {(record["version"], record["rule"]) for record in records} == {(1, "fit_a")}
+    notes = [record for record in records if record["kind"] == "note"]
+    assert len(notes) == 1  # that the model has no known price
+    records = [record for record in records if record not in notes]
     told = [(record["kind"], record["phase"], record["attempt"]) for record in records]
     assert told[:4] == [
         ("begin", None, None),
@@ -220,7 +230,9 @@ def test_logger_plugins_get_values(project: Project) -> None:
     end = records[-1]
     assert end["detail"] == "done" and end["seconds"] > 0 and end["cost"] is None
     assert end["tokens"]["input_tokens"] > records[3]["tokens"]["input_tokens"] > 0
-    assert end["tokens"].keys() == {"input_tokens", "output_tokens", "cached_input_tokens", "reasoning_tokens"}
+    assert end["tokens"].keys() == {
+        "input_tokens", "output_tokens", "cached_input_tokens", "reasoning_tokens", "cache_write_tokens",
+    }  # fmt: skip
 
 
 # --- under another terminal -----------------------------------------------------------------------------------------

@@ -115,7 +115,8 @@ def test_a_page_tells_the_story_of_each_rule(root: Path) -> None:
     for text in (
         "3 rules, of which 2 have their scripts written by a model: 2 frozen", "approved by Ada, 2026-11-27 03:35 UTC",
         "gpt-2026 (asked for as openai:gpt)", "Changes to attempt 1: 2 lines added, 2 removed", "125.00 ± 0.21",
-        "The script ended with exit status 1.", "Look at the weights.", "the lock names it",
+        "The script ended with exit status 1.", "Look at the weights.", "Cost of each rule", "$0.1575",
+        "the lock names it",
         "27,000 read, 7,200 written, in 3 calls",
     ):  # fmt: skip
         assert text in page.words, text

@@ -65,6 +65,17 @@ def test_what_was_taken_over_is_not_counted_twice(session: Session) -> None:
     assert of_rule([story], None).usd == 0.5 and story.left[0].reused
 
 
+def test_how_a_session_ended_is_told(session: Session) -> None:
+    session.event("fallback", model="openai:a", instead="openai:b", because="status 503")
+    session.event("budget", limit="--llmagent-budget", of="2 USD")
+    session.event("exhausted", attempts=2)
+    assert read_session(session.directory).asides == (
+        "openai:a did not answer (status 503); openai:b took its place.",
+        "The session ended at a limit: --llmagent-budget (2 USD).",
+        "The session ended because no attempt was accepted.",
+    )
+
+
 def test_the_digest_that_a_lock_holds_is_found(session: Session) -> None:
     digest = session.digest
     session.event("later", text="after the lock was written")
