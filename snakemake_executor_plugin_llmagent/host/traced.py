@@ -112,10 +112,7 @@ def _found(workflow: Any) -> Made:
     jobs = list(dag.bfs(dag.dependencies, *dict.fromkeys(good.values())))
     given = _given(dag, jobs)
     near = {path: slots for path, slots in given.items() if not path.is_storage and Path(path).exists()}
-    results = [
-        TracedFile(path=str(path), slots=_slots(job.rule.name, job.output, path), twins=from_twins(workflow, job, path))
-        for path, job in good.items()
-    ]
+    results = [_result(workflow, path, job) for path, job in good.items()]
     inputs = [TracedFile(path=str(path), slots=tuple(sorted(slots))) for path, slots in near.items()]
     starts = [_start(record, job) for job in jobs]
     known = [start for start in starts if start is not None]
@@ -126,6 +123,11 @@ def _found(workflow: Any) -> Made:
         end=max(ends) if ends and None not in ends else None,
         left=(*_reasons(dag, record, asked), *_far(given, near)),
     )  # fmt: skip
+
+
+def _result(workflow: Any, path: Any, job: Any) -> TracedFile:
+    slots = tuple(sorted(_slots(job.rule.name, job.output)[path]))
+    return TracedFile(path=str(path), slots=slots, twins=from_twins(workflow, job, path))
 
 
 def _sorted(files: Iterable[TracedFile]) -> tuple[TracedFile, ...]:
@@ -179,16 +181,19 @@ def _given(dag: Any, jobs: Iterable[Any]) -> dict[Any, set[Slot]]:
     found: defaultdict[Any, set[Slot]] = defaultdict(set)
     for job in jobs:
         made = set().union(*dag.dependencies[job].values())
-        for path in job.input:
+        for path, slots in _slots(job.rule.name, job.input).items():
             if path not in made:
-                found[path].update(_slots(job.rule.name, job.input, path))
+                found[path] |= slots
     return dict(found)
 
 
-def _slots(rule: str, files: Any, path: Any) -> tuple[Slot, ...]:
-    """Which of a job's inputs or outputs a file is."""
-    held = [(name, [item] if isinstance(item, str) else item) for name, item in files._allitems()]
-    return tuple(sorted({Slot(rule, name or "") for name, paths in held if path in paths}))
+def _slots(rule: str, files: Any) -> dict[Any, set[Slot]]:
+    """A job's inputs or outputs → which of them they are."""
+    found: defaultdict[Any, set[Slot]] = defaultdict(set)
+    for name, item in files._allitems():
+        for path in [item] if isinstance(item, str) else item:
+            found[path].add(Slot(rule, name or ""))
+    return dict(found)
 
 
 def _start(record: Any, job: Any) -> float | None:
