@@ -28,7 +28,7 @@ OUTPUTS = "outputs"
 KINDS = frozenset(
     {
         "begin", "repair", "call", "reply", "attempt", "crosscheck try", "crosscheck", "arbitration", "fallback",
-        "budget", "exhausted", "frozen",
+        "budget", "exhausted", "frozen", "unstored",
     }
 )  # fmt: skip
 EVENTS = "events.jsonl"

@@ -24,7 +24,6 @@ from snakemake_executor_plugin_llmagent.config import (
     check_readable,
     remove_keys,
 )
-from snakemake_executor_plugin_llmagent.earlier import UNSTORED
 from snakemake_executor_plugin_llmagent.errors import (
     AgentError,
     BudgetExceeded,
@@ -314,7 +313,7 @@ class Desk:
             versions.keep(self._assembly.settings.home, attempt.draft.source)
             lock.freeze(agent.script, attempt.draft.source, made)
         except OSError as error:
-            shop.session.event(UNSTORED)
+            shop.session.event("unstored")
             raise NotApproved(
                 f"The script of rule {agent.name} passed, but cannot be stored at {agent.script}: {error.strerror}. "
                 f"It lies in {shop.session.directory}."

@@ -19,11 +19,11 @@ SENT_BACK = (
     ("histogram", "unweighted", "contract.yields_conserved", SEMANTIC),
     ("upper_limit", "bands_reversed", "contract.limit_ordering", SEMANTIC),
     ("cutflow", "yield_counts", "weights.ignored", WEIGHTS),
-    ("normalise", "raw_events", "contract.weights_sum", WEIGHTS),
+    ("normalise", "raw_events", "script.unused_column", SEMANTIC),
     ("categorise", "overlapping", "contract.yields_conserved", SEMANTIC),
     ("plot", "no_labels", "script.axis_label", SEMANTIC),
     ("significance", "unweighted_signal", "weights.ignored", WEIGHTS),
-    ("systematics", "both_up", "contract.variation_moves", SEMANTIC),
+    ("systematics", "both_up", "variation.size", SEMANTIC),
 )
 """Task, the wrong script that is written first, the finding that sends it back, and its class."""
 
