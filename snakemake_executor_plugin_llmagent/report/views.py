@@ -19,6 +19,7 @@ from snakemake_executor_plugin_llmagent.report.outputs import Shown
 from snakemake_executor_plugin_llmagent.report.sessions import Call, Story, Told
 from snakemake_executor_plugin_llmagent.report.usage import Usage, of_calls, of_rule
 from snakemake_executor_plugin_llmagent.text import one_line, shorten
+from snakemake_executor_plugin_llmagent.trail import APPROVED, in_words
 
 MOST_SESSIONS = 8
 """So many sessions of a rule are told, the newest ones."""
@@ -139,6 +140,13 @@ class RuleView:
         """How many attempts are known."""
         told = sum(len(view.attempts) for view in self.stories)
         return told or (self.agent.lock.attempts if self.agent.lock else 0)
+
+    @property
+    def people(self) -> tuple[str, ...]:
+        """What people did with its scripts, in words, if more than one approval."""
+        acts = self.agent.lock.trail if self.agent.lock else ()
+        told = tuple(in_words({**act, "time": moment(act["time"])}) for act in acts)
+        return told if len(told) > 1 or any(act["act"] != APPROVED for act in acts) else ()
 
 
 def anchor(*parts: str) -> str:

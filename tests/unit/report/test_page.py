@@ -22,6 +22,7 @@ from snakemake_executor_plugin_llmagent.report.facts import WorkflowFacts
 from snakemake_executor_plugin_llmagent.report.outputs import Eyes
 from snakemake_executor_plugin_llmagent.report.page import render
 from snakemake_executor_plugin_llmagent.text import clean
+from snakemake_executor_plugin_llmagent.trail import APPROVED, REJECTED, act
 from snakemake_executor_plugin_llmagent.trials import Worked
 from tests import sample
 
@@ -121,6 +122,20 @@ def test_a_page_tells_the_story_of_each_rule(root: Path) -> None:
     ):  # fmt: skip
         assert text in page.words, text
     assert html.count("data:image/webp;base64,") == 2
+
+
+def test_what_people_did(tmp_path: Path) -> None:
+    (rule,) = sample.make(tmp_path, rules=1, attempts=1, pictures=False)
+    path = lock.lock_path(rule.script)
+    found = lock.read_lock(path)
+    assert found is not None
+    facts = {"name": "<b>Ada</b>", "time": "2026-11-27T03:35:10+00:00", "script_digest": found.script_digest}
+    acts = (act(REJECTED, **facts, because="the mean is fixed"), act(APPROVED, **facts))
+    lock.write_lock(path, replace(found, trail=acts))
+    _, page = page_of(tmp_path)
+    assert "rejected by <b>Ada</b>, 2026-11-27 03:35 UTC: the mean is fixed" in page.words
+    lock.write_lock(path, replace(found, trail=acts[1:]))
+    assert "People" not in page_of(tmp_path)[1].words
 
 
 def test_links_within_a_page_lead_somewhere(root: Path) -> None:
