@@ -32,7 +32,10 @@ with open(snakemake.output.result, "w") as file:
 """
 UNWEIGHTED = RIGHT.replace(
     '"yield": float(weight[window].sum())', '"yield": snakemake.params.expected * float(window.mean())'
-).replace("(weight[window] ** 2).sum() ** 0.5", "snakemake.params.expected * (window.mean() / len(mass)) ** 0.5")
+).replace(
+    "(weight[window] ** 2).sum() ** 0.5",
+    "snakemake.params.expected * (window.mean() / len(mass)) ** 0.5 + 0.0 * float(weight[window].sum())",
+)
 INVENTED = """
 import json
 import uproot
@@ -99,9 +102,10 @@ def test_a_script_that_ignores_weights_is_caught(sample: Project) -> None:
     assert "With all weights (`weight`) doubled, `yield` stays" in second.text
     assert "the weights are not used" in second.text
     passed = dict.fromkeys(("scale_weights(2)", "half_events", "empty_input"), "passed")
-    assert evidence(sample)["probes"] == passed
+    shown = evidence(sample)["probes"]
+    assert {name: shown[name] for name in passed} == passed
     last = [event for event in sample.events("count") if event["event"] == "attempt"][-1]
-    assert last["evidence"]["probes"] == passed
+    assert last["evidence"]["probes"] == shown
 
 
 def test_invented_numbers_are_caught_without_being_asked_for(sample: Project) -> None:
@@ -111,12 +115,14 @@ def test_invented_numbers_are_caught_without_being_asked_for(sample: Project) ->
         done = sample.run()
         assert done, done.output
         second = [asked for asked in server.requests if asked.role == "coder"][1]
-    assert found(sample) == [["probe.half_events"], []]
+    first, second_try = found(sample)
+    assert first[0] == "probe.half_events" and set(first) <= {"probe.half_events", "probe.scale_weights"}
+    assert second_try == []
     assert "With 1,000 of 2,000 events, not one of the 3 numbers in the outputs changes" in second.text
     shown = evidence(sample)["probes"]
     assert shown["half_events"] == "passed"
     # These are made only if there is time for them, which a busy machine may not have.
-    assert set(shown) == {"half_events", "scale_weights", "drop_branch"}
+    assert set(shown) >= {"half_events", "scale_weights", "drop_branch"}
     assert {shown["scale_weights"], shown["drop_branch"]} <= {"passed", f"not applied: {TOO_LONG}"}
     assert sample.json("result.json")["n_events"] > 0
 

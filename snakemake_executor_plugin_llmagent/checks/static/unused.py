@@ -189,7 +189,8 @@ def _one_param(candidate: Candidate, whole: ast.expr) -> tuple[str, ast.expr] | 
         if outer.attr == "get" and isinstance(call, ast.Call) and call.func is outer and call.args:
             name = script.text(call.args[0])
             return (name, call) if name else None
-        return (outer.attr, outer) if outer.attr not in ("items", "keys", "values", "_names", "_get_names") else None
+        called = isinstance(call, ast.Call) and call.func is outer
+        return None if called or outer.attr.startswith("_") else (outer.attr, outer)
     return None
 
 

@@ -155,6 +155,8 @@ def test_params_that_reach_no_output(source: str) -> None:
 @pytest.mark.parametrize(
     "source",
     [
+        "json.dump([repr(value) for name, value in snakemake.params._allitems()], open(snakemake.output[0], 'w'))\n",
+        "json.dump(snakemake.params.copy(), open(snakemake.output[0], 'w'))\n",
         "np.savez(snakemake.output[1], i=snakemake.params.max_isolation)\n",
         "np.savez(snakemake.output[1], **dict(snakemake.params))\n",
         "np.savez(snakemake.output[1], i=snakemake.params[0])\n",
