@@ -103,7 +103,7 @@ class _Terminal:
         self._stop = stop
 
     def __enter__(self) -> _Terminal:
-        self._descriptor = os.open(TERMINAL, os.O_RDWR | os.O_CLOEXEC | os.O_NOCTTY)
+        self._descriptor = os.open(TERMINAL, os.O_RDWR | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -120,8 +120,12 @@ class _Terminal:
         while not answer.endswith(b"\n"):
             while not select.select([self._descriptor], [], [], POLL_SECONDS)[0]:
                 self._stop()
-            got = os.read(self._descriptor, 4096)
+            try:
+                got = os.read(self._descriptor, 4096)
+            except BlockingIOError:  # what was there has been taken back, as Ctrl-C does
+                continue
             if not got:
+                self._stop()
                 return None
             answer += got
         return answer.decode("utf-8", "replace").rstrip("\n")
@@ -129,7 +133,11 @@ class _Terminal:
     def _write(self, text: str) -> None:
         data = text.encode("utf-8", "replace")
         while data:
-            data = data[os.write(self._descriptor, data) :]
+            try:
+                data = data[os.write(self._descriptor, data) :]
+            except BlockingIOError:  # the terminal shows more slowly than we write
+                select.select([], [self._descriptor], [], POLL_SECONDS)
+                self._stop()
 
 
 def _summary(agent: AgentRule, attempt: Attempt) -> Iterator[str]:
