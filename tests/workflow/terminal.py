@@ -29,6 +29,7 @@ class Terminal:
         self._process, self._master = pty.fork()
         if self._process == 0:  # the child: nothing of this process's may go on in it
             try:
+                signal.signal(signal.SIGINT, signal.SIG_DFL)  # whoever started the tests may have it ignored
                 os.chdir(project.root)
                 os.execve(command[0], list(command), {**project.environment(), "TERM": "xterm"})
             finally:
