@@ -18,6 +18,7 @@ from snakemake_executor_plugin_llmagent.config import (
     Options,
     check_readable,
     chosen_sandbox,
+    project_place,
     without_keys,
 )
 from snakemake_executor_plugin_llmagent.context import (
@@ -100,7 +101,7 @@ class Settings:
     @property
     def home(self) -> Path:
         """Where the plugin keeps what is never committed."""
-        return self.workdir / ".snakemake" / "llmagent"
+        return project_place(self.workdir)
 
     @property
     def sessions(self) -> Path:

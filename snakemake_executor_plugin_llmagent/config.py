@@ -184,6 +184,11 @@ def validate_options(options: Options, base: Path) -> Options:
     return Options(**{**vars(options), **models, "fallback": fallback, "budget": budget, "readable": readable})
 
 
+def project_place(workdir: Path) -> Path:
+    """Where the plugin keeps what belongs to a project and is never committed."""
+    return workdir / ".snakemake" / "llmagent"
+
+
 def state_place(environment: Mapping[str, str]) -> Path | None:
     """Where the plugin keeps what belongs to the person and not to a project; None if there is no home directory."""
     state, home = environment.get("XDG_STATE_HOME", ""), environment.get("HOME", "")

@@ -11,7 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from snakemake_executor_plugin_llmagent.commands.rules import Add
+from snakemake_executor_plugin_llmagent.commands.rules import Add, home_of
 from snakemake_executor_plugin_llmagent.commands.terminal import Column, print_line, print_table
 from snakemake_executor_plugin_llmagent.config import state_place
 from snakemake_executor_plugin_llmagent.errors import ConfigError
@@ -68,8 +68,7 @@ def run(options: argparse.Namespace) -> int:
 def _place(options: argparse.Namespace) -> tuple[Path, tuple[str, ...]]:
     """Which ledger is meant, and by what its calls are grouped."""
     if options.month is None:
-        directory = (options.directory or Path()).absolute()
-        return ledger_of(directory / ".snakemake" / "llmagent"), ("rule", "model", "day")
+        return ledger_of(home_of(options)), ("rule", "model", "day")
     month = this_month() if options.month == "this" else options.month
     if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", month):
         raise ConfigError(f"--month takes a month such as {this_month()}, not {month!r}.")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from snakemake_executor_plugin_llmagent.commands.rules import Add
 from snakemake_executor_plugin_llmagent.commands.terminal import STYLES, Cell, Column, print_line, print_table
-from snakemake_executor_plugin_llmagent.config import Options, state_place, validate_options
+from snakemake_executor_plugin_llmagent.config import Options, project_place, state_place, validate_options
 from snakemake_executor_plugin_llmagent.forecast import Past, Range, Work, forecast
 from snakemake_executor_plugin_llmagent.ledger import Book
 from snakemake_executor_plugin_llmagent.metering import Charging, ledger_of, ledger_of_month, this_month
@@ -82,7 +82,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _past(directory: Path, place: Path | None) -> Past:
     """Calls in this project, or else this month's in all projects of the person."""
-    places = [ledger_of(directory / ".snakemake" / "llmagent")]
+    places = [ledger_of(project_place(directory))]
     places += [] if place is None else [ledger_of_month(place, this_month())]
     past = Past([])
     for path in places:

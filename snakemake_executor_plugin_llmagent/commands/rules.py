@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from snakemake_executor_plugin_llmagent import lock
 from snakemake_executor_plugin_llmagent.blinding.words import in_words
+from snakemake_executor_plugin_llmagent.config import project_place
 from snakemake_executor_plugin_llmagent.errors import LockMismatch
 from snakemake_executor_plugin_llmagent.lock import Status, opened
 
@@ -84,4 +85,4 @@ def blind_of(rule: AgentRule, status: Status) -> str:
 
 def home_of(options: argparse.Namespace) -> Path:
     """Where the plugin keeps what is never committed, in the working directory that the options name."""
-    return (options.directory or Path.cwd()).absolute() / ".snakemake" / "llmagent"
+    return project_place((options.directory or Path.cwd()).absolute())

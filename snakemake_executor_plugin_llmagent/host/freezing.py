@@ -13,7 +13,7 @@ from snakemake_executor_plugin_llmagent.errors import AgentError
 from snakemake_executor_plugin_llmagent.host.bridge import plain_job
 from snakemake_executor_plugin_llmagent.lock import Approval, Lock, Status
 from snakemake_executor_plugin_llmagent.protocols import Finding
-from snakemake_executor_plugin_llmagent.roles import Attempt
+from snakemake_executor_plugin_llmagent.roles import Attempt, Draft
 from snakemake_executor_plugin_llmagent.sandbox.collect import publish
 from snakemake_executor_plugin_llmagent.session import utc_now
 from snakemake_executor_plugin_llmagent.spec import Spec, State
@@ -58,8 +58,6 @@ def taking_over(made: Lock, status: Status) -> Lock:
 
 def start_from(status: Status, spec: Spec) -> Attempt | None:
     """The script that there is and why it will not do, for the coder to start from."""
-    from snakemake_executor_plugin_llmagent.roles import Draft
-
     if status.state is not State.STALE or status.source is None:
         return None
     return Attempt(number=0, draft=Draft(source=status.source), findings=tuple(_objections(status, spec)))
