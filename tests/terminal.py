@@ -152,6 +152,7 @@ class Console:
     ) -> None:
         self.terminal = Terminal(width, height)
         self.raw = b""
+        self._heard = 0
         self._changed = threading.Condition()
         self._ended = False
         self._master, slave = pty.openpty()
@@ -193,6 +194,14 @@ class Console:
         with self._changed:
             self._changed.wait_for(lambda: seen() or self._ended, PATIENCE_SECONDS)
             assert seen(), f"never came: {what}. There was:\n{self.terminal.text}"
+
+    def until_said(self, text: str) -> str:
+        """Wait until a text is written that was not waited for before; returns what was written up to it."""
+        wanted = text.encode()
+        self.until(lambda: wanted in self.raw[self._heard :], repr(text))
+        start = self._heard
+        self._heard = self.raw.index(wanted, start) + len(wanted)
+        return self.raw[start : self._heard].decode("utf-8", "replace").replace("\r\n", "\n")
 
     def wait(self) -> int:
         """Wait for the end, and for everything that was written until then; returns the exit status."""

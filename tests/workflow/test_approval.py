@@ -15,8 +15,8 @@ import pytest
 import yaml
 
 from tests.loopback import Asked, ScriptedModel
+from tests.terminal import Console
 from tests.workflow.project import APPROVE, SNAKEMAKE, Project, fenced, team
-from tests.workflow.terminal import Terminal
 
 SCHEMA = json.loads(resources.files("snakemake_executor_plugin_llmagent").joinpath("schemas/lock-1.json").read_text())
 RULE = """
@@ -41,6 +41,10 @@ ASK = (sys.executable, *SNAKEMAKE[1:], "--cores", "1", "--executor", "llmagent",
 def set_up(project: Project, options: str = ', approve="person"') -> None:
     project.snakefile(RULE.format(options=options))
     project.write("in.csv", "x\n1\n2\n")
+
+
+def asking(project: Project, *arguments: str) -> Console:
+    return Console((*ASK, *arguments), cwd=project.root, env=project.environment(), width=200)
 
 
 def lock_of(project: Project) -> Any:
@@ -187,26 +191,26 @@ def test_asked_in_the_terminal(project: Project) -> None:
     project.env["GIT_CONFIG_GLOBAL"] = str(project / "git/config")
     with ScriptedModel(team(MEAN, SUM)) as server:
         project.uses(server)
-        with Terminal(project, ASK) as terminal:
-            summary = terminal.until("total> ")
+        with asking(project) as console:
+            summary = console.until_said("total> ")
             assert "asked for: sum column x" in summary and "it does what is asked" in summary
-            terminal.type("?\n")
-            terminal.until("leave it for later")
-            terminal.until("total> ")
-            terminal.type("s\n")
-            assert "   2 with open(snakemake.input[0]) as f:" in terminal.until("total> ")
-            terminal.type("d\n")
-            assert "No script of this rule was approved before" in terminal.until("total> ")
-            terminal.type("n\n")
-            terminal.until("What is wrong with it? ")
-            terminal.type("\n")
-            assert "A reason is needed" in terminal.until("total> ")
-            terminal.type("n\n")
-            terminal.until("What is wrong with it? ")
-            terminal.type(f"{REASON}\n")
-            terminal.until("total> ")
-            terminal.type("y\n")
-            assert terminal.status() == 0, terminal.text
+            console.type(b"?\n")
+            console.until_said("leave it for later")
+            console.until_said("total> ")
+            console.type(b"s\n")
+            assert "   2 with open(snakemake.input[0]) as f:" in console.until_said("total> ")
+            console.type(b"d\n")
+            assert "No script of this rule was approved before" in console.until_said("total> ")
+            console.type(b"n\n")
+            console.until_said("What is wrong with it? ")
+            console.type(b"\n")
+            assert "A reason is needed" in console.until_said("total> ")
+            console.type(b"n\n")
+            console.until_said("What is wrong with it? ")
+            console.type(f"{REASON}\n".encode())
+            console.until_said("total> ")
+            console.type(b"y\n")
+            assert console.wait() == 0, console.terminal.text
         assert f"Ada read this script and rejected it: {REASON}" in server.requests[2].text
         assert len(server.requests) == 4
     assert project.read("out/total.txt") == "3.0"
@@ -219,11 +223,11 @@ def test_later(project: Project) -> None:
     set_up(project)
     with ScriptedModel(team(SUM)) as server:
         project.uses(server)
-        with Terminal(project, ASK) as terminal:
-            terminal.until("total> ")
-            terminal.type("l\n")
-            assert terminal.status() == 1
-    assert "llmagent approve total" in terminal.text
+        with asking(project) as console:
+            console.until_said("total> ")
+            console.type(b"l\n")
+            assert console.wait() == 1
+    assert "llmagent approve total" in console.terminal.text
     assert project.states() == {"total": "awaiting"}
 
 
@@ -231,11 +235,11 @@ def test_interrupted_while_asking(project: Project) -> None:
     set_up(project)
     with ScriptedModel(team(SUM)) as server:
         project.uses(server)
-        with Terminal(project, ASK) as terminal:
-            terminal.until("total> ")
-            terminal.type("\x03")
-            assert terminal.status() != 0, terminal.text
-    assert project.states() == {"total": "missing"}, terminal.text
+        with asking(project) as console:
+            console.until_said("total> ")
+            console.type(b"\x03")
+            assert console.wait() != 0, console.terminal.text
+    assert project.states() == {"total": "missing"}, console.terminal.text
 
 
 @pytest.mark.parametrize("options", ["", ', approve="person"'])
@@ -261,10 +265,10 @@ def test_one_question_at_a_time(project: Project) -> None:
 
     with ScriptedModel(answer) as server:
         project.uses(server)
-        with Terminal(project, (*ASK, "--cores", "2")) as terminal:
+        with asking(project, "--cores", "2") as console:
             for _ in range(2):
-                shown = terminal.until("> ")
+                shown = console.until_said("> ")
                 assert shown.count("may this script be approved?") == 1
-                terminal.type("y\n")
-            assert terminal.status() == 0, terminal.text
+                console.type(b"y\n")
+            assert console.wait() == 0, console.terminal.text
     assert project.states() == {"r1": "frozen", "r2": "frozen"}
