@@ -19,11 +19,13 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
 from snakemake_executor_plugin_llmagent.errors import ConfigError
+from snakemake_executor_plugin_llmagent.money import Price
 
 if TYPE_CHECKING:
     import yaml
@@ -45,20 +47,6 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NAMES_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.IGNORECASE)
 _SECRET_HEADER = re.compile(r"auth|key|token|secret|cookie|password|credential", re.IGNORECASE)
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Price:
-    """What a model costs [US dollars per million tokens].
-
-    Attributes:
-        input, output: tokens that it reads and writes.
-        cached_input: tokens that the provider had read before; None: as `input`.
-    """
-
-    input: float
-    output: float
-    cached_input: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -271,7 +259,11 @@ class _Reader:
                 raise self._wrong(entries[key], what)
         if missing := [key for key in ("input", "output") if key not in values]:
             raise self._wrong(node, f"the price of `{model}` lacks `{missing[0]}`.")
-        return Price(**{key: float(value) for key, value in values.items()})
+        amounts = {key: Decimal(str(value)) for key, value in values.items()}
+        return Price(
+            input=amounts["input"], output=amounts["output"], cached_input=amounts.get("cached_input"),
+            source=f"{self._file}, line {node.start_mark.line + 1}",
+        )  # fmt: skip
 
     # --- nodes ------------------------------------------------------------------------------------------------------
 

@@ -57,7 +57,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "spec": frozenset({"errors"}),
     "config": frozenset({"errors", "text", "keys", "budgets"}),
     "keys": frozenset({"errors"}),
-    "providers": frozenset({"errors"}),
+    "providers": frozenset({"errors", "money"}),
     "budgets": frozenset({"errors"}),
     "money": frozenset({"errors", "spec", "descriptions", "protocols"}),
     "decisions": frozenset({"errors", "spec"}),

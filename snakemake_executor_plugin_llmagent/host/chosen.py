@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -57,12 +56,5 @@ def charging_of(get: Callable[[str], Any], providers: Providers) -> Charging:
 def prices_of(providers: Providers) -> dict[str, Price]:
     """Model as it is named in settings → what its provider's entry says it costs."""
     return {
-        f"{name}:{model}": Price(
-            input=Decimal(str(price.input)),
-            output=Decimal(str(price.output)),
-            cached_input=None if price.cached_input is None else Decimal(str(price.cached_input)),
-            source=provider.place,
-        )
-        for name, provider in providers.items()
-        for model, price in provider.prices.items()
+        f"{name}:{model}": price for name, provider in providers.items() for model, price in provider.prices.items()
     }

@@ -31,17 +31,22 @@ def find(home: Path, script: Path, digest: str) -> str | None:
         script: where the script lies.
         digest: sha256 of the text [hexadecimal], line ends normalised.
     """
-    try:
-        kept = _place(home, digest).read_text(encoding="utf-8")
-        if digest_script(kept) == digest:
-            return kept
-    except (OSError, UnicodeDecodeError):
-        pass  # not kept on this machine, or damaged
+    kept = _kept(_place(home, digest))
+    if digest_script(kept) == digest:
+        return kept
     for commit in _git(script, "log", "--format=%H", f"-{MOST_COMMITS}", "--", script.name).split():
         text = _git(script, "show", f"{commit}:./{script.name}")
         if digest_script(text) == digest:
             return text
     return None
+
+
+def _kept(place: Path) -> str:
+    """A text that was kept; empty if it was not, on this machine, or is damaged."""
+    try:
+        return place.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def _place(home: Path, digest: str) -> Path:

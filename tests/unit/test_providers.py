@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from snakemake_executor_plugin_llmagent.errors import ConfigError
-from snakemake_executor_plugin_llmagent.providers import Price, Provider, exposes, places, read_providers
+from snakemake_executor_plugin_llmagent.money import Price
+from snakemake_executor_plugin_llmagent.providers import Provider, exposes, places, read_providers
 
 SECRET = "sk-0123456789abcdef"
 WHOLE = """
@@ -47,8 +49,10 @@ def test_a_whole_file(tmp_path: Path) -> None:
             images=True,
             headers={"X-Project": "atlas", "X-Number": "7"},
             prices={
-                "claude-sonnet": Price(input=3.0, output=15.0, cached_input=0.3),
-                "free": Price(input=0.0, output=0.0),
+                "claude-sonnet": Price(
+                    input=Decimal(3), output=Decimal(15), cached_input=Decimal("0.3"), source=f"{path}, line 11"
+                ),
+                "free": Price(input=Decimal(0), output=Decimal(0), source=f"{path}, line 12"),
             },
             place=f"{path}, line 3",
         ),

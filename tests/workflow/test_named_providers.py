@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,24 @@ def test_the_key_of_a_named_provider_reaches_nobody_else(table: Project) -> None
         assert len(server.requests) == asked
     assert shown == set()
     assert all(CANARY not in done.output for done in (trial, frozen, plain))
+
+
+def test_prices_of_a_provider_are_what_budgets_count(table: Project) -> None:
+    table.snakefile(SMALL.replace('"store the environment"', '"store the environment", budget="1 USD"'))
+    with ScriptedModel(team(ENVIRONMENT)) as server:
+        table.write("llmagent.yaml", lab(server))
+        unpriced = table.run(model="lab:m")
+        assert unpriced.returncode == 1 and "lab:m has no known price" in " ".join(unpriced.output.split())
+        assert server.requests == []
+        table.write("llmagent.yaml", lab(server, prices={"m": {"input": 2.5, "output": 10}}))
+        done = table.run(model="lab:m")
+        assert done, done.output
+        assert "has no known price" not in done.output
+    usage, cost = (yaml.safe_load(table.read("agents/agent.lock.yaml"))[name] for name in ("usage", "cost"))
+    expected = (2.5 * usage["input_tokens"] + 10 * usage["output_tokens"]) / 1e6
+    assert float(cost["usd"]) == pytest.approx(expected)
+    (model,) = json.loads(table.llmagent("costs", "--json").output)["by_model"]
+    assert model["model"] == "lab:m" and float(model["usd"]) == pytest.approx(expected)
 
 
 def test_the_key_is_withheld_from_scripts_where_a_workflow_asks_for_it(table: Project) -> None:

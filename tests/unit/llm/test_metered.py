@@ -87,14 +87,22 @@ def test_what_is_of_no_use_is_paid_too(provider: str, reply: Reply, monkeypatch:
     assert purse.paid == [(PRICE.of(answered.usage), COUNTED)]
 
 
-@pytest.mark.parametrize(
-    "reply",
-    [garbage(), no_choices(), broken(), drop(), hang(5), status(504), status(408)],
-    ids=["garbage", "no choices", "broken", "dropped", "silent", "gateway", "timeout"],
-)
+NO_ANSWER = {
+    "garbage": garbage(), "broken": broken(), "dropped": drop(), "silent": hang(5), "gateway": status(504),
+    "timeout": status(408),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("reply", NO_ANSWER.values(), ids=NO_ANSWER)
 def test_without_an_answer_the_worst_is_paid(provider: str, reply: Reply, monkeypatch: pytest.MonkeyPatch) -> None:
-    if provider == "anthropic" and reply.kind == "no_choices":
-        pytest.skip("it has no choices")
+    worst_is_paid(provider, reply, monkeypatch)
+
+
+def test_without_choices_the_worst_is_paid(monkeypatch: pytest.MonkeyPatch) -> None:
+    worst_is_paid("openai", no_choices(), monkeypatch)
+
+
+def worst_is_paid(provider: str, reply: Reply, monkeypatch: pytest.MonkeyPatch) -> None:
     once = CallSettings(timeout_seconds=0.3, max_retries=0)
     with scripted(provider, [reply], monkeypatch, once) as (model, _):
         purse = Purse()
