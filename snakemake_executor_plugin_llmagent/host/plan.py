@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from snakemake_executor_plugin_llmagent import lock
 from snakemake_executor_plugin_llmagent.assembly import Assembly, Settings
-from snakemake_executor_plugin_llmagent.config import DEFAULTS, KEY_VARIABLES, Keys, Options, persons_choices
+from snakemake_executor_plugin_llmagent.config import DEFAULTS, Keys, Options, persons_choices, without_keys
 from snakemake_executor_plugin_llmagent.host.bridge import JobTask
+from snakemake_executor_plugin_llmagent.host.chosen import prices_of
 from snakemake_executor_plugin_llmagent.host.declared import AgentRule
 from snakemake_executor_plugin_llmagent.host.project import opened, told
+from snakemake_executor_plugin_llmagent.host.providers import providers_of
 from snakemake_executor_plugin_llmagent.metering import Charging
 from snakemake_executor_plugin_llmagent.money import Price
+from snakemake_executor_plugin_llmagent.providers import Providers
 from snakemake_executor_plugin_llmagent.spec import State
 
 DUE = (State.MISSING, State.STALE)
@@ -69,7 +72,7 @@ def due_rules(
     with opened(snakefile=snakefile, directory=directory, config=config, configfiles=configfiles) as (api, workflow):
         with told(workflow):
             jobs = _needed(api, workflow, targets)
-        assembly = Assembly(_settings(chosen.over(persons_choices()), charging))
+        assembly = Assembly(_settings(chosen.over(persons_choices()), charging, providers_of(workflow)))
         try:
             return Path.cwd(), list(_due(jobs, assembly))
         finally:
@@ -77,12 +80,12 @@ def due_rules(
             assembly.close()
 
 
-def _settings(options: Options, charging: Charging) -> Settings:
+def _settings(options: Options, charging: Charging, providers: Providers) -> Settings:
     """Settings with which nothing can be asked."""
     return Settings(
-        options=options, charging=charging, record=None, read_keys=Keys, context_tokens=None, locked=True,
-        workdir=Path.cwd(), cancelled=threading.Event(),
-        environment={name: value for name, value in os.environ.items() if name not in KEY_VARIABLES},
+        options=options, charging=replace(charging, known=prices_of(providers)), providers=providers, record=None,
+        read_keys=Keys, context_tokens=None, locked=True, workdir=Path.cwd(), cancelled=threading.Event(),
+        environment=without_keys(os.environ),
     )  # fmt: skip
 
 

@@ -74,6 +74,8 @@ def test_prices_of_a_provider_are_what_budgets_count(table: Project) -> None:
         assert unpriced.returncode == 1 and "lab:m has no known price" in " ".join(unpriced.output.split())
         assert server.requests == []
         table.write("llmagent.yaml", lab(server, prices={"m": {"input": 2.5, "output": 10}}))
+        (due,) = json.loads(table.llmagent("plan", "--model", "lab:m", "--json").output)["rules"]
+        assert due["rule"] == "agent" and due["usd"]["high"] > due["usd"]["low"] > 0
         done = table.run(model="lab:m")
         assert done, done.output
         assert "has no known price" not in done.output
