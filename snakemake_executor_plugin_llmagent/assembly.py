@@ -109,6 +109,14 @@ class Settings:
         return self.home / "sessions"
 
 
+def settings_without_models(options: Options, workdir: Path, cancelled: threading.Event | None = None) -> Settings:
+    """Settings with which no model can be asked, for what is done outside of runs."""
+    return Settings(
+        options=options, record=None, read_keys=Keys, context_tokens=None, locked=True, workdir=workdir,
+        environment=without_keys(os.environ), cancelled=cancelled or threading.Event(),
+    )  # fmt: skip
+
+
 class Assembly:
     """Puts the parts of a run together."""
 

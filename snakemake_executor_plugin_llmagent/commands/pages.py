@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
@@ -92,16 +91,10 @@ def eyes(workdir: Path) -> Iterator[Eyes]:
     Raises:
         ConfigError: the environment asks for an unknown sandbox.
     """
-    from snakemake_executor_plugin_llmagent.assembly import Assembly, Settings
-    from snakemake_executor_plugin_llmagent.config import DEFAULTS, KEY_VARIABLES, Keys, persons_choices
+    from snakemake_executor_plugin_llmagent.assembly import Assembly, settings_without_models
+    from snakemake_executor_plugin_llmagent.config import DEFAULTS, persons_choices
 
-    environment = {name: value for name, value in os.environ.items() if name not in KEY_VARIABLES}
-    assembly = Assembly(
-        Settings(
-            options=persons_choices(), record=None, read_keys=Keys, context_tokens=None, locked=True, workdir=workdir,
-            cancelled=threading.Event(), environment=environment,
-        )
-    )  # fmt: skip
+    assembly = Assembly(settings_without_models(persons_choices(), workdir))
     try:
         reader, worker = assembly.eyes(assembly.settings.options.over(DEFAULTS))
         yield Eyes(describe=reader, read_ahead=reader.read_ahead, worker=worker)

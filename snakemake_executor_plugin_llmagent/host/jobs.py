@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from snakemake_executor_plugin_llmagent.assembly import Assembly, Settings
-from snakemake_executor_plugin_llmagent.config import DEFAULTS, Keys, persons_choices, remove_keys, without_keys
+from snakemake_executor_plugin_llmagent.assembly import Assembly, settings_without_models
+from snakemake_executor_plugin_llmagent.config import DEFAULTS, persons_choices, remove_keys
 from snakemake_executor_plugin_llmagent.errors import ConfigError
 from snakemake_executor_plugin_llmagent.gates import Bench
 from snakemake_executor_plugin_llmagent.host.bridge import JobTask
@@ -90,13 +90,7 @@ def bench_of(agent: AgentRule, cancelled: threading.Event, tell: Callable[[str],
         ConfigError: the environment says something unknown, or what scripts may read is not there.
         SandboxUnavailable: nothing confines scripts here.
     """
-    assembly = Assembly(
-        Settings(
-            options=persons_choices(), record=None, read_keys=Keys, context_tokens=None, locked=True,
-            workdir=Path.cwd(), cancelled=cancelled,
-            environment=without_keys(os.environ),
-        )
-    )  # fmt: skip
+    assembly = Assembly(settings_without_models(persons_choices(), Path.cwd(), cancelled))
     kept = remove_keys(os.environ)
     try:
         yield assembly.bench(agent.options.over(assembly.settings.options).over(DEFAULTS), tell)

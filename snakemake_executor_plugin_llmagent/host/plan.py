@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from snakemake_executor_plugin_llmagent import lock
-from snakemake_executor_plugin_llmagent.assembly import Assembly, Settings
-from snakemake_executor_plugin_llmagent.config import DEFAULTS, Keys, Options, persons_choices, without_keys
+from snakemake_executor_plugin_llmagent.assembly import Assembly, settings_without_models
+from snakemake_executor_plugin_llmagent.config import DEFAULTS, Options, persons_choices
 from snakemake_executor_plugin_llmagent.host.bridge import JobTask
 from snakemake_executor_plugin_llmagent.host.chosen import prices_of
 from snakemake_executor_plugin_llmagent.host.declared import AgentRule
@@ -19,7 +17,6 @@ from snakemake_executor_plugin_llmagent.host.project import opened, told
 from snakemake_executor_plugin_llmagent.host.providers import providers_of
 from snakemake_executor_plugin_llmagent.metering import Charging
 from snakemake_executor_plugin_llmagent.money import Price
-from snakemake_executor_plugin_llmagent.providers import Providers
 from snakemake_executor_plugin_llmagent.spec import State
 
 DUE = (State.MISSING, State.STALE)
@@ -72,21 +69,15 @@ def due_rules(
     with opened(snakefile=snakefile, directory=directory, config=config, configfiles=configfiles) as (api, workflow):
         with told(workflow):
             jobs = _needed(api, workflow, targets)
-        assembly = Assembly(_settings(chosen.over(persons_choices()), charging, providers_of(workflow)))
+        providers = providers_of(workflow)  # before the environment: they name its secrets
+        settings = settings_without_models(chosen.over(persons_choices()), Path.cwd())
+        charging = replace(charging, known=prices_of(providers))
+        assembly = Assembly(replace(settings, charging=charging, providers=providers))
         try:
             return Path.cwd(), list(_due(jobs, assembly))
         finally:
             assembly.warden.end_scripts()
             assembly.close()
-
-
-def _settings(options: Options, charging: Charging, providers: Providers) -> Settings:
-    """Settings with which nothing can be asked."""
-    return Settings(
-        options=options, charging=replace(charging, known=prices_of(providers)), providers=providers, record=None,
-        read_keys=Keys, context_tokens=None, locked=True, workdir=Path.cwd(), cancelled=threading.Event(),
-        environment=without_keys(os.environ),
-    )  # fmt: skip
 
 
 def _needed(api: Any, workflow: Any, targets: Sequence[str]) -> list[Any]:
