@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 from hashlib import sha256
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from snakemake_executor_plugin_llmagent.protocols import Completion, Request, Stop, Usage
+from snakemake_executor_plugin_llmagent.session import EVENTS, Story, read_session
 from snakemake_executor_plugin_llmagent.spec import digest_text
 
 FINISHED = frozenset({"frozen", "exhausted"})
@@ -81,21 +82,17 @@ class Earlier:
             return waiting.pop(0) if waiting else None
 
 
-@dataclass(frozen=True)
-class _Session:
-    directory: Path
-    events: list[Mapping[str, Any]]
-
-
-def _unfinished(folder: Path) -> Iterator[_Session]:
+def _unfinished(folder: Path) -> Iterator[Story]:
     """The sessions since the last finished one, the last one first."""
     directories = sorted((path for path in folder.iterdir() if path.is_dir()), key=_age) if folder.is_dir() else []
     for directory in directories[: -MOST_SESSIONS - 1 : -1]:
-        events = list(_events(directory / "events.jsonl"))
-        kinds = {event.get("event") for event in events}
+        if not (directory / EVENTS).is_file():
+            continue
+        story = read_session(directory)
+        kinds = {event["event"] for event in story.events}
         if not FINISHED.isdisjoint(kinds) and UNSTORED not in kinds:
             return
-        yield _Session(directory, events)
+        yield story
 
 
 def _age(directory: Path) -> tuple[str, int]:
@@ -104,26 +101,12 @@ def _age(directory: Path) -> tuple[str, int]:
     return stamp, int(number) if number.isdigit() else 0
 
 
-def _events(path: Path) -> Iterator[Mapping[str, Any]]:
-    try:
-        lines = path.read_bytes().splitlines()
-    except FileNotFoundError:
-        return
-    for line in lines:
-        try:
-            event = json.loads(line)
-        except ValueError:
-            continue  # its writer was killed
-        if isinstance(event, Mapping):
-            yield event
-
-
-def _wildcards(events: list[Mapping[str, Any]]) -> Mapping[str, str] | None:
+def _wildcards(events: Sequence[Mapping[str, Any]]) -> Mapping[str, str] | None:
     begun = next((event.get("wildcards") for event in events if event.get("event") == "begin"), None)
     return begun if isinstance(begun, Mapping) else None
 
 
-def _replies(directory: Path, events: list[Mapping[str, Any]]) -> Iterator[tuple[str, Kept]]:
+def _replies(directory: Path, events: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Kept]]:
     for event in events:
         digest = event.get("digest")
         if event.get("event") != "reply" or not isinstance(digest, str) or event.get("stop") == Stop.REFUSAL:

@@ -38,13 +38,13 @@ BASE = frozenset(
         "money",
     }
 )
-LEAVES = frozenset({"formats", "data", "llm", "sandbox", "lock", "session", "ledger", "pricing", "earlier"})
+LEAVES = frozenset({"formats", "data", "llm", "sandbox", "lock", "session", "ledger", "pricing"})
 BUILT_ON_FORMATS = frozenset({"context", "checks", "probes", "blinding"})
 IDEA = frozenset({"prompts", "replies", "briefs", "roles", "taxonomy", "authoring"})
 COMPOSED = frozenset(
     {
-        "reading", "working", "witness", "metering", "records", "shown", "forecast", "operations", "gates", "models",
-        "assembly",
+        "reading", "working", "earlier", "witness", "metering", "records", "shown", "forecast", "operations", "gates",
+        "models", "assembly",
     }
 )  # fmt: skip
 BELOW_DOORS = BASE | LEAVES | BUILT_ON_FORMATS | IDEA | COMPOSED
@@ -79,6 +79,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "authoring": BASE | {"taxonomy", "briefs", "session", "ledger", "roles", "checks", "probes"},
     "reading": BASE | {"sandbox", "formats"},
     "working": BASE | {"sandbox"},
+    "earlier": BASE | {"session"},
     "witness": BASE | {"session", "earlier"},
     "shown": BASE | {"context", "blinding", "reading"},
     "forecast": BASE | {"ledger", "prompts", "roles"},

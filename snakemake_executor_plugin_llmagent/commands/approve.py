@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_llmagent import lock
 from snakemake_executor_plugin_llmagent.blinding.words import hidden
-from snakemake_executor_plugin_llmagent.commands.rules import Add, blind_of, home_of, next_step, rule_of
+from snakemake_executor_plugin_llmagent.commands.rules import Add, blind_of, home_of, rule_of, with_script
 from snakemake_executor_plugin_llmagent.errors import ConfigError, NotApproved
 from snakemake_executor_plugin_llmagent.host import versions
 from snakemake_executor_plugin_llmagent.host.person import persons_name
@@ -57,11 +57,8 @@ def add_unblind(add: Add) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Approve a script; returns the exit status."""
-    rule = rule_of(options)
-    status = lock.status(rule.script, rule.spec.digest)
-    if status.source is None:
-        step = next_step(rule.name, status.state)
-        raise NotApproved(f"Rule {rule.name} has no script to approve; {rule.script} does not exist.\n{step}")
+    rule, status = with_script(options, "approve")
+    assert status.source is not None
     if status.lock is not None and status.lock.spec_digest != rule.spec.digest and not options.stale:
         raise NotApproved(
             f"Rule {rule.name} asks for something else than what its script was written for. If the script is right "

@@ -9,9 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from snakemake_executor_plugin_llmagent import lock
-from snakemake_executor_plugin_llmagent.commands.rules import Add, home_of, rule_of
+from snakemake_executor_plugin_llmagent.commands.rules import Add, home_of, with_script
 from snakemake_executor_plugin_llmagent.commands.terminal import STYLES, print_line, print_source
-from snakemake_executor_plugin_llmagent.errors import NotApproved
 from snakemake_executor_plugin_llmagent.lock import Status
 from snakemake_executor_plugin_llmagent.text import clean
 
@@ -36,10 +35,8 @@ def run(options: argparse.Namespace) -> int:
     """Show the differences; returns the exit status."""
     from snakemake_executor_plugin_llmagent.host.asking import unified
 
-    rule = rule_of(options)
-    status = lock.status(rule.script, rule.spec.digest)
-    if status.source is None:
-        raise NotApproved(f"Rule {rule.name} has no script to compare; {rule.script} does not exist.")
+    rule, status = with_script(options, "compare")
+    assert status.source is not None
     digest = _approved_digest(status)
     before = _find(home_of(options), rule.script, digest) if digest else None
     script = unified(before, status.source, rule.script.name) if before is not None else ()

@@ -7,7 +7,7 @@ import json
 from dataclasses import replace
 
 from snakemake_executor_plugin_llmagent import lock
-from snakemake_executor_plugin_llmagent.commands.rules import Add, home_of, rule_of
+from snakemake_executor_plugin_llmagent.commands.rules import Add, home_of, with_script
 from snakemake_executor_plugin_llmagent.errors import ConfigError, NotApproved
 from snakemake_executor_plugin_llmagent.session import utc_now
 from snakemake_executor_plugin_llmagent.text import clean
@@ -42,10 +42,8 @@ def run(options: argparse.Namespace) -> int:
     because = clean(options.because).strip()
     if not because:
         raise ConfigError("--because needs a reason: it is what the model goes by when it writes the next script.")
-    rule = rule_of(options)
-    status = lock.status(rule.script, rule.spec.digest)
-    if status.source is None:
-        raise NotApproved(f"Rule {rule.name} has no script to reject; {rule.script} does not exist.")
+    rule, status = with_script(options, "reject")
+    assert status.source is not None
     if status.lock is None:
         raise NotApproved(
             f"The script {rule.script} has no lock: a person put it there. Move it away, and the next run has one "

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from snakemake_executor_plugin_llmagent import lock
 from snakemake_executor_plugin_llmagent.blinding.words import in_words
 from snakemake_executor_plugin_llmagent.config import project_place
-from snakemake_executor_plugin_llmagent.errors import LockMismatch
+from snakemake_executor_plugin_llmagent.errors import LockMismatch, NotApproved
 from snakemake_executor_plugin_llmagent.lock import Status, opened
 
 if TYPE_CHECKING:
@@ -34,6 +34,20 @@ def rule_of(options: argparse.Namespace) -> AgentRule:
     from snakemake_executor_plugin_llmagent.host.project import named
 
     return named(rules_of(options), options.rule)
+
+
+def with_script(options: argparse.Namespace, act: str) -> tuple[AgentRule, Status]:
+    """The rule that is named, and the state of its script.
+
+    Raises:
+        NotApproved: there is no script to `act` on; says how to have one written.
+    """
+    rule = rule_of(options)
+    status = lock.status(rule.script, rule.spec.digest)
+    if status.source is None:
+        step = next_step(rule.name, status.state)
+        raise NotApproved(f"Rule {rule.name} has no script to {act}; {rule.script} does not exist.\n{step}")
+    return rule, status
 
 
 def facts_of(rule: AgentRule) -> tuple[dict[str, Any], Status | None]:
