@@ -35,6 +35,8 @@ def written_kinds() -> set[str]:
 def test_every_kind_of_event_is_in_the_schema() -> None:
     described = {reference["$ref"].rpartition("/")[2] for reference in SCHEMA["oneOf"]}
     assert written_kinds() == described == KINDS
+    page = (PACKAGE.parent / "docs/sessions.md").read_text()
+    assert [kind for kind in KINDS if f"`{kind}`" not in page] == []
     assert all(SCHEMA["$defs"][kind]["properties"]["event"] == {"const": kind} for kind in described)
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
 
