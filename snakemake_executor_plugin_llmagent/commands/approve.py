@@ -98,8 +98,9 @@ def _approved(rule: AgentRule, status: Status, approval: Approval) -> Lock:
     if status.lock is None or status.lock.script_digest != digest:
         base = status.lock or Lock(rule=rule.name, spec_text="", spec_digest="", script_digest="", approval=None,
                                    created=approval.time)  # fmt: skip
-        approved = base.script_digest if base.approval is not None else base.replaces
-        base = replace(base, checks={}, evidence={}, review=None, sandbox={}, run={}, replaces=approved)
+        base = replace(
+            base, checks={}, evidence={}, review=None, sandbox={}, run={}, replaces=versions.last_approved(base)
+        )
     else:
         base = status.lock
     # Who opened the data opened them to this script as an answer to this question.

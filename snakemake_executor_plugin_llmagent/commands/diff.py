@@ -33,14 +33,14 @@ def add_diff(add: Add) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Show the differences; returns the exit status."""
-    from snakemake_executor_plugin_llmagent.host.asking import unified
+    from snakemake_executor_plugin_llmagent.host import versions
 
     rule, status = with_script(options, "compare")
     assert status.source is not None
     digest = _approved_digest(status)
-    before = _find(home_of(options), rule.script, digest) if digest else None
-    script = unified(before, status.source, rule.script.name) if before is not None else ()
-    asked = unified(status.lock.spec_text, rule.spec.text, "the rule") if status.lock else ()
+    before = versions.find(home_of(options), rule.script, digest) if digest else None
+    script = versions.unified(before, status.source, rule.script.name) if before is not None else ()
+    asked = versions.unified(status.lock.spec_text, rule.spec.text, "the rule") if status.lock else ()
     note = NEVER if not digest else _missing(digest, rule.script) if before is None else ""
     if options.json:
         facts = {"rule": rule.name, "state": str(status.state), "approved_digest": digest or None, "note": note}
@@ -72,12 +72,6 @@ def _approved_digest(status: Status) -> str:
     changed = status.source is not None and lock.digest_script(status.source) != found.script_digest
     # A frozen script is itself the approved one: what it is compared with is the one before.
     return found.script_digest if found.approval is not None and changed else found.replaces
-
-
-def _find(home: Path, script: Path, digest: str) -> str | None:
-    from snakemake_executor_plugin_llmagent.host import versions
-
-    return versions.find(home, script, digest)
 
 
 def _missing(digest: str, script: Path) -> str:

@@ -52,11 +52,15 @@ def run(options: argparse.Namespace) -> int:
     found, digest = status.lock, lock.digest_script(status.source)
     name = options.name or persons_name(rule.script.parent)
     entry = act(REJECTED, name=name, time=utc_now(), script_digest=digest, because=because)
-    approved = found.script_digest if found.approval is not None else found.replaces
     # The model starts from this text, and a person may want it back.
     versions.keep(home_of(options), status.source)
     rejected = replace(
-        found, approval=None, script_digest=digest, replaces=approved, trail=(*found.trail, entry), blind={}
+        found,
+        approval=None,
+        script_digest=digest,
+        replaces=versions.last_approved(found),
+        trail=(*found.trail, entry),
+        blind={},
     )
     lock.write_lock(lock.lock_path(rule.script), rejected)
     if options.json:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import select
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from snakemake_executor_plugin_llmagent import briefs
+from snakemake_executor_plugin_llmagent.errors import ConfigError
 from snakemake_executor_plugin_llmagent.host import versions
 from snakemake_executor_plugin_llmagent.host.declared import AgentRule
 from snakemake_executor_plugin_llmagent.host.freezing import rejected_finding
@@ -162,23 +162,14 @@ def _numbered(source: str) -> str:
 
 
 def _difference(agent: AgentRule, status: Status, home: Path, source: str) -> str:
-    found = status.lock
-    digest = "" if found is None else found.script_digest if found.approval is not None else found.replaces
+    digest = versions.last_approved(status.lock)
     before = versions.find(home, agent.script, digest) if digest else None
     if before is None:
         return "No script of this rule was approved before." if not digest else "The approved text is not kept here."
-    return "\n".join(unified(before, source, agent.script.name)) or "There is no difference."
-
-
-def unified(before: str, after: str, name: str) -> Sequence[str]:
-    """The lines that differ between the approved text and another one, as `diff -u` shows them."""
-    lines = before.splitlines(), after.splitlines()
-    return list(difflib.unified_diff(*lines, f"{name} (approved)", f"{name} (this one)", lineterm=""))
+    return "\n".join(versions.unified(before, source, agent.script.name)) or "There is no difference."
 
 
 def _name(agent: AgentRule, terminal: _Terminal) -> str:
-    from snakemake_executor_plugin_llmagent.errors import ConfigError
-
     try:
         return persons_name(agent.script.parent)
     except ConfigError:

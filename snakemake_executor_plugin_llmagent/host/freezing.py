@@ -11,6 +11,7 @@ from typing import Any
 from snakemake_executor_plugin_llmagent.config import Options
 from snakemake_executor_plugin_llmagent.errors import AgentError
 from snakemake_executor_plugin_llmagent.host.bridge import plain_job
+from snakemake_executor_plugin_llmagent.host.versions import last_approved
 from snakemake_executor_plugin_llmagent.lock import Approval, Lock, Status
 from snakemake_executor_plugin_llmagent.protocols import Finding
 from snakemake_executor_plugin_llmagent.roles import Attempt, Draft
@@ -47,13 +48,10 @@ def taking_over(made: Lock, status: Status) -> Lock:
     """A new lock with what the rule's last one hands on: the digest of the approved script, and people's acts."""
     before = status.lock
     trail = before.trail if before is not None else ()
-    replaces = ""
-    if before is not None:
-        replaces = before.script_digest if before.approval is not None else before.replaces
     if made.approval is not None and made.approval.by == "person":
         name, time = made.approval.name or "", made.approval.time
         trail = (*trail, act(APPROVED, name=name, time=time, script_digest=made.script_digest))
-    return replace(made, replaces=replaces, trail=tuple(trail))
+    return replace(made, replaces=last_approved(before), trail=tuple(trail))
 
 
 def start_from(status: Status, spec: Spec) -> Attempt | None:

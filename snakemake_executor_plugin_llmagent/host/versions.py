@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
-from snakemake_executor_plugin_llmagent.lock import digest_script, write_atomically
+from snakemake_executor_plugin_llmagent.lock import Lock, digest_script, write_atomically
 
 MOST_COMMITS = 200
 """How many commits of a script are looked through."""
@@ -21,6 +23,13 @@ def keep(home: Path, source: str) -> None:
     if not place.exists():
         place.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(place, source)
+
+
+def last_approved(found: Lock | None) -> str:
+    """The digest of the text of a rule's script that was approved last; empty if none was."""
+    if found is None:
+        return ""
+    return found.script_digest if found.approval is not None else found.replaces
 
 
 def find(home: Path, script: Path, digest: str) -> str | None:
@@ -39,6 +48,12 @@ def find(home: Path, script: Path, digest: str) -> str | None:
         if digest_script(text) == digest:
             return text
     return None
+
+
+def unified(before: str, after: str, name: str) -> Sequence[str]:
+    """The lines that differ between the approved text and another one, as `diff -u` shows them."""
+    lines = before.splitlines(), after.splitlines()
+    return list(difflib.unified_diff(*lines, f"{name} (approved)", f"{name} (this one)", lineterm=""))
 
 
 def _kept(place: Path) -> str:
