@@ -24,8 +24,10 @@ ASKED = Request(role="coder", messages=(Message(role="user", content="weigh the 
 
 
 def pay(folder: Path, budget: str, threads: int, calls: int) -> list[str]:
-    """Ask until the monthly limit or the calls are used up; returns why each thread ended."""
-    (folder / "prices.yaml").write_text(PRICES)
+    """Ask until the monthly limit or the calls are used up; returns why each thread ended.
+
+    `prices.yaml` lies in the folder, with `PRICES` in it.
+    """
     charging = Charging(monthly=parse_budget("monthly", budget), prices=folder / "prices.yaml", place=folder / "home")
     metering = Metering(charging, home=folder / "project", project=folder, cancelled=threading.Event())
     model = open_model("openai:m", keys=KEYS, settings=CallSettings(timeout_seconds=0.4, max_retries=1))

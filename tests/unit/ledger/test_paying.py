@@ -23,7 +23,7 @@ from snakemake_executor_plugin_llmagent.ledger import Book
 from snakemake_executor_plugin_llmagent.ledger.entries import month_scope
 from snakemake_executor_plugin_llmagent.metering import ledger_of, ledger_of_month, spent_in_month, this_month
 from tests.loopback import Asked, Reply, ScriptedModel, broken, drop, hang, refuse, status, truncated
-from tests.unit.ledger.payer import pay
+from tests.unit.ledger.payer import PRICES, pay
 
 KINDS = ("say", "say", "say", "truncated", "refuse", "drop", "broken", "hang", "status", "status")
 
@@ -62,6 +62,7 @@ def books(folder: Path) -> tuple[Book, Book]:
 @given(seed=st.integers(0, 10**6))
 def test_sixteen_authorings_at_once(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
     folder = tmp_path_factory.mktemp("paying")
+    (folder / "prices.yaml").write_text(PRICES)
     provider = Provider(seed, tuple(kind for kind in KINDS if kind != "hang"))
     with ScriptedModel(provider) as server, pytest.MonkeyPatch.context() as patched:
         for name, value in server.env("openai").items():
@@ -77,11 +78,14 @@ def test_sixteen_authorings_at_once(tmp_path_factory: pytest.TempPathFactory, se
 
 
 def test_two_processes_killed_at_random_moments(tmp_path: Path) -> None:
+    # Two kills can leave up to 3.2 USD of calls in flight beside what was answered: the limit is far from that, so that
+    # the third start finds something to spend.
     chance = random.Random(3)
     provider = Provider(11)
+    (tmp_path / "prices.yaml").write_text(PRICES)
     with ScriptedModel(provider) as server:
         environment = {**os.environ, **server.env("openai"), "PYTHONPATH": str(Path(__file__).parents[3])}
-        command = (sys.executable, "-m", "tests.unit.ledger.payer", str(tmp_path), "3 USD", "8", "1000")
+        command = (sys.executable, "-m", "tests.unit.ledger.payer", str(tmp_path), "12 USD", "8", "1000")
 
         def start() -> subprocess.Popen[bytes]:
             return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
@@ -93,6 +97,7 @@ def test_two_processes_killed_at_random_moments(tmp_path: Path) -> None:
             while len(server.requests) < before + 12 and time.monotonic() < deadline:
                 time.sleep(0.01)
             time.sleep(chance.uniform(0, 0.1))
+            assert [process.poll() for process in pair] == [None, None], "both are at work"
             for process in pair:
                 process.send_signal(signal.SIGKILL)
                 process.wait()
@@ -100,6 +105,6 @@ def test_two_processes_killed_at_random_moments(tmp_path: Path) -> None:
         assert [process.wait(timeout=120) for process in [start(), start()]] == [0, 0]
     _, person = books(tmp_path)
     spent = person.total(month_scope(this_month()))
-    assert provider.bill <= spent.usd <= 3
+    assert provider.bill <= spent.usd <= 12
     assert spent.open_usd > 0, "calls that were in flight stay entered"
-    assert spent.usd > Decimal("2.8")
+    assert spent.usd > Decimal("11.8")
