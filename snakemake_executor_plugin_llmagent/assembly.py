@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -38,7 +39,7 @@ from snakemake_executor_plugin_llmagent.metering import Charging, Meter, Meterin
 from snakemake_executor_plugin_llmagent.models import Access, Models, cast_of
 from snakemake_executor_plugin_llmagent.money import Price
 from snakemake_executor_plugin_llmagent.progress import Ear, Tell
-from snakemake_executor_plugin_llmagent.protocols import Ending, Model, Task
+from snakemake_executor_plugin_llmagent.protocols import Ending, Job, Model, Task
 from snakemake_executor_plugin_llmagent.providers import Providers, Warn, ignore
 from snakemake_executor_plugin_llmagent.reading import ConfinedReader
 from snakemake_executor_plugin_llmagent.records import (
@@ -51,6 +52,7 @@ from snakemake_executor_plugin_llmagent.records import (
 from snakemake_executor_plugin_llmagent.roles import Attempt, Coder, Supervisor
 from snakemake_executor_plugin_llmagent.sandbox import layout
 from snakemake_executor_plugin_llmagent.sandbox.confined import ConfinedSandbox, Ground, run_unconfined
+from snakemake_executor_plugin_llmagent.sandbox.limits import machine_memory, room_for_two
 from snakemake_executor_plugin_llmagent.sandbox.stages import Stages
 from snakemake_executor_plugin_llmagent.sandbox.walls import Walls, choose
 from snakemake_executor_plugin_llmagent.sandbox.warden import Warden
@@ -203,8 +205,9 @@ class Assembly:
         session = Session.start(self.settings.sessions, spec.rule, self.keys.redact)
         cast = cast_of(options)
         ground = self._ground(options)
-        reader = self._reader(ground)
-        bench = self.bench(options, tell)
+        worker = self._worker(ground)
+        reader = self._reader(ground, worker.described)
+        bench = self._bench(options, worker, tell)
         stages = self.stages.new_folder()
         meter = self.meters[spec.rule] = self.metering.meter(spec, _budget(options), session, tell)
 
@@ -232,6 +235,7 @@ class Assembly:
             run_aside=partial(self._run_aside, options.timeout),
             gates=_gates(bench, first),
             first=first,
+            desk=bench.desk,
             context=self._describe(reader, options),
             show_outputs=partial(show_outputs, reader),
             pictures=pictures if self.models.read_images(cast.supervisor, self.settings.images) else lambda _: (),
@@ -253,8 +257,8 @@ class Assembly:
         """What a coder would be told of a rule and a job whose inputs are there."""
         return self._describe(self._reader(self._ground(options)), options)(spec, task)
 
-    def _reader(self, ground: Ground) -> ConfinedReader:
-        return ConfinedReader(ground, self.stages.new_folder, self.warden.new_token, self.settings.cancelled)
+    def _reader(self, ground: Ground, quick: Callable[[Sequence[Path]], object] = lambda _: None) -> ConfinedReader:
+        return ConfinedReader(ground, self.stages.new_folder, self.warden.new_token, self.settings.cancelled, quick)
 
     def _describe(self, reader: ConfinedReader, options: Options) -> Callable[[Spec, Task], str]:
         wanted = self.settings.context_tokens or CONTEXT_TOKENS
@@ -269,13 +273,18 @@ class Assembly:
 
     def bench(self, options: Options, tell: Callable[[str], None]) -> Bench:
         """What runs scripts and works on foreign files, without any model."""
+        return self._bench(options, self._worker(self._ground(options)), tell)
+
+    def _bench(self, options: Options, worker: ConfinedWorker, tell: Callable[[str], None]) -> Bench:
         assert options.timeout is not None
         ground = self._ground(options)
         sandbox = ConfinedSandbox(
             ground=ground, timeout=options.timeout, warden=self.warden, cancelled=self.settings.cancelled
         )
-        worker, folder = self._worker(ground), self.stages.new_folder
-        return Bench(worker=worker, sandbox=sandbox, folder=folder, discard=layout.remove, tell=tell)
+        return Bench(
+            worker=worker, sandbox=sandbox, folder=self.stages.new_folder, discard=layout.remove, tell=tell,
+            has_room=_has_room, desk=partial(_desk, worker),
+        )  # fmt: skip
 
     def hands(self, options: Options) -> tuple[Worker, Callable[..., Ending]]:
         """What works on foreign files behind walls, and what runs programs of the person's own."""
@@ -287,7 +296,7 @@ class Assembly:
         ground = self._ground(options)
         return self._reader(ground), self._worker(ground)
 
-    def _worker(self, ground: Ground) -> Worker:
+    def _worker(self, ground: Ground) -> ConfinedWorker:
         return ConfinedWorker(ground, self.stages.new_folder, self.warden.new_token, self.settings.cancelled)
 
     def _ground(self, options: Options) -> Ground:
@@ -358,6 +367,21 @@ class Assembly:
             decisions=recorded(spec, attempt.draft.decisions),
             session={"path": relative(shop.session.directory, self.settings.workdir), "digest": shop.session.digest},
         )
+
+
+def _has_room(job: Job) -> bool:
+    cores = len(os.sched_getaffinity(0))
+    return room_for_two(job.resources, job.threads, total_memory=machine_memory(), cores=cores)
+
+
+def _desk(worker: ConfinedWorker, task: Task, stage: Path) -> AbstractContextManager[None]:
+    """A process at hand for the files of a trial, if there is room for one beside it."""
+    job = task.job
+    if not _has_room(job):
+        return nullcontext()
+    stage.parent.mkdir(parents=True, exist_ok=True)
+    names = [item.path for item in (*job.inputs, *job.outputs)]
+    return worker.desk(files=list(map(job.real, job.inputs)), folders=[stage.parent], names=names)
 
 
 def _budget(options: Options) -> Budget | None:

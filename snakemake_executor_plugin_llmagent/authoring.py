@@ -7,8 +7,8 @@ can decide, and can never overrule it.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -29,7 +29,7 @@ from snakemake_executor_plugin_llmagent.roles import Attempt, Coder, Draft, Supe
 from snakemake_executor_plugin_llmagent.session import Session
 from snakemake_executor_plugin_llmagent.spec import Kind, Spec
 from snakemake_executor_plugin_llmagent.text import one_line
-from snakemake_executor_plugin_llmagent.trials import First, Gate, OnSlices, Slice
+from snakemake_executor_plugin_llmagent.trials import Ahead, First, Gate, OnSlices, Slice
 
 MOST_ON_SLICES = 3
 """After so many attempts a script is tried on all entries at once: perhaps it is right, and fails on few of them."""
@@ -67,6 +67,7 @@ class Workshop:
     tell: Tell
     max_attempts: int
     first: First = lambda _: None
+    desk: Callable[[Task, Path], AbstractContextManager[None]] = lambda *_: nullcontext()
     second: Coder | None = None
     last_word: Callable[[Spec, Task, Attempt], str] = lambda *_: ""
     pictures: Callable[[Trial], Sequence[Picture]] = lambda _: ()
@@ -167,26 +168,36 @@ def _run(shop: Workshop, task: Task, trial: Trial, attempt: Attempt) -> tuple[At
     findings = attempt.findings
     stage = shop.stages / f"{trial.spec.rule}-{uuid.uuid4().hex[:8]}"
     try:
-        shop.tell("the script runs", Step(phase=Phase.RUNS, attempt=attempt.number))
-        layout, execution = shop.sandbox.run(task, trial.source, stage)
-        trial = replace(trial, layout=layout, execution=execution)
-        attempt = replace(attempt, layout=layout, execution=execution)
-        content = checks.content_checks(shop.describe)
-        own = () if trial.slice else checks.own_checks(trial, shop.run_aside)
         with ExitStack() as begun:
+            begun.enter_context(shop.desk(task, stage))
+            works = list(_begun(shop, task, trial, attempt, stage, begun))
+            shop.tell("the script runs", Step(phase=Phase.RUNS, attempt=attempt.number))
+            layout, execution = shop.sandbox.run(task, trial.source, stage)
+            trial = replace(trial, layout=layout, execution=execution)
+            attempt = replace(attempt, layout=layout, execution=execution)
+            content = checks.content_checks(shop.describe)
+            own = () if trial.slice else checks.own_checks(trial, shop.run_aside)
             for group in ((checks.run_check(),), checks.file_checks(), content, own):
                 if not checks.stops(findings):
                     if group is content:
-                        for gate in shop.gates:
-                            if gate.ahead is not None and _judges(gate, trial, attempt):
-                                begun.callback(gate.ahead(task, trial))
                         files = (item for item in task.job.outputs if item.kind is not Kind.DIRECTORY)
                         shop.read_ahead([layout.inside(item) for item in files])
+                        for work in works:
+                            work.ran(trial)
                     findings = (*findings, *checks.run_checks(group, trial))
             return _through_gates(shop, task, trial, replace(attempt, findings=findings))
     except BaseException:
         shop.discard(stage)
         raise
+
+
+def _begun(shop: Workshop, task: Task, trial: Trial, attempt: Attempt, stage: Path, end: ExitStack) -> Iterator[Ahead]:
+    """What gates do for a trial that is still to come; it is ended with `end`."""
+    for gate in shop.gates:
+        work = gate.ahead(task, trial, stage) if _judges(gate, trial, attempt) else None
+        if work is not None:
+            end.callback(work.end)
+            yield work
 
 
 def _through_gates(shop: Workshop, task: Task, trial: Trial, attempt: Attempt) -> tuple[Attempt, tuple[Finding, ...]]:

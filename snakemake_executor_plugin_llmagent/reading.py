@@ -13,7 +13,7 @@ import stat
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,12 @@ class ConfinedReader:
     """
 
     def __init__(
-        self, ground: Ground, folder: Callable[[], Path], token: Callable[[], str], cancelled: threading.Event
+        self,
+        ground: Ground,
+        folder: Callable[[], Path],
+        token: Callable[[], str],
+        cancelled: threading.Event,
+        quick: Callable[[Sequence[Path]], object] = lambda _: None,
     ) -> None:
         """Prepare.
 
@@ -44,7 +49,9 @@ class ConfinedReader:
             folder: makes up a place for a folder that a killed run leaves to the next one to remove.
             token: makes up a mark for a supervisor.
             cancelled: set when everything has to end.
+            quick: tells of files as such a process would, a list, if one is at hand for them.
         """
+        self._quick = quick
         self._ground = ground
         self._folder = folder
         self._token = token
@@ -63,6 +70,9 @@ class ConfinedReader:
     def read_ahead(self, paths: Sequence[Path]) -> None:
         """Describe several at once, which saves time; those that are not there are passed over."""
         pending = [path for path in paths if path.exists() and (path, _identity(path)) not in self._known]
+        for path, description in zip(pending, self._ask_quickly(pending), strict=False):
+            self._known[path, _identity(path)] = description
+        pending = [path for path in pending if (path, _identity(path)) not in self._known]
         while pending:
             found, report = self._ask(pending)
             for path, description in zip(pending, found, strict=False):
@@ -75,6 +85,11 @@ class ConfinedReader:
         missing = next((path for path in paths if not path.exists()), None)
         if missing is not None and len(paths) == 1:
             raise FileNotFoundError(2, os.strerror(2), str(missing))
+
+    def _ask_quickly(self, paths: Sequence[Path]) -> list[FileDescription]:
+        """Descriptions of the first files, as far as there are any without starting a process."""
+        told = self._quick(paths) if paths else None
+        return _descriptions(paths, told) if isinstance(told, list) else []
 
     def _ask(self, paths: Sequence[Path]) -> tuple[list[FileDescription], Report]:
         base = self._folder()
@@ -123,14 +138,27 @@ def _read_answer(answer: Path, paths: Sequence[Path]) -> list[FileDescription]:
         return []
     with os.fdopen(descriptor, encoding="utf-8", errors="replace") as handle:
         lines = handle.read(_ANSWER_BYTES).splitlines()
+    return _descriptions(paths, map(_told, lines))
+
+
+def _told(line: str) -> object:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None  # half a line
+
+
+def _descriptions(paths: Sequence[Path], told: Iterable[object]) -> list[FileDescription]:
+    """The descriptions that a process has told of the first of these files, up to what is none."""
     found: list[FileDescription] = []
-    for path, line in zip(paths, lines, strict=False):
+    for path, one in zip(paths, told, strict=False):
+        if not isinstance(one, dict):
+            break
         try:
-            told = json.loads(line)
-            json.dumps(told, ensure_ascii=False).encode()  # half of a surrogate pair could be stored nowhere
-            found.append(_description(path, told))
+            json.dumps(one, ensure_ascii=False).encode()  # half of a surrogate pair could be stored nowhere
+            found.append(_description(path, one))
         except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError):
-            break  # half a line, or no description
+            break
     return found
 
 

@@ -36,6 +36,18 @@ class OnSlices(StrEnum):
     ONLY = "only"
 
 
+class Ahead(Protocol):
+    """What a gate does for a trial before it is asked to judge it, beside the script's run and other checks."""
+
+    def ran(self, trial: Trial) -> None:
+        """The script has ended well, and its files are in order."""
+        ...
+
+    def end(self) -> None:
+        """Leave nothing of it; called once, whether or not the gate has come to its judgement."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Gate:
     """A judgement that takes more than a look: on contents, by further runs, by another script.
@@ -45,15 +57,15 @@ class Gate:
         judge: looks at a candidate that passed all gates before; never raises for what a script did.
         everywhere: whether it also holds for the other jobs on which a repaired script has to pass.
         on_slices: what it does with a trial on the first entries of large inputs.
-        ahead: begins what takes time while the checks before it are made; returns what ends it, whether or not the
-            gate has come to its judgement.
+        ahead: begins what takes time before the script runs in a stage that is still to be made; None if there is
+            nothing.
     """
 
     name: str
     judge: Callable[[Task, Trial], Evidence]
     everywhere: bool = False
     on_slices: OnSlices = OnSlices.NEVER
-    ahead: Callable[[Task, Trial], Callable[[], None]] | None = None
+    ahead: Callable[[Task, Trial, Path], Ahead | None] = lambda *_: None
 
 
 @dataclass(frozen=True, kw_only=True)

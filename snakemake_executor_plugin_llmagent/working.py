@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from snakemake_executor_plugin_llmagent.desk import SECONDS, WRITTEN, Desk, read_answer, take_written
 from snakemake_executor_plugin_llmagent.sandbox import alone, process
 from snakemake_executor_plugin_llmagent.sandbox.confined import Ground, told_to_read
 from snakemake_executor_plugin_llmagent.text import one_line
 from snakemake_executor_plugin_llmagent.trials import Worked
 
-SECONDS = 600.0
-"""How long an operation may take [s]."""
-ANSWER, QUESTION, WRITTEN = "answer.json", "question.json", "written"
+ANSWER, QUESTION = "answer.json", "question.json"
 
 
 class ConfinedWorker:
@@ -32,16 +31,52 @@ class ConfinedWorker:
         self._folder = folder
         self._token = token
         self._cancelled = cancelled
+        self._desks: tuple[Desk, ...] = ()
+
+    @contextmanager
+    def desk(self, *, files: Sequence[Path], folders: Sequence[Path], names: Iterable[str]) -> Iterator[None]:
+        """Within it, a process is at hand for operations on some files; see `Desk`."""
+        base = self._folder()
+        base.mkdir(parents=True)
+        desk = Desk(
+            self._ground, base, self._token, self._cancelled, files=[path for path in files if path.exists()],
+            folders=folders, names=names,
+        )  # fmt: skip
+        self._desks = (*self._desks, desk)
+        try:
+            yield
+        finally:
+            self._desks = tuple(other for other in self._desks if other is not desk)
+            desk.close()
 
     def __call__(
         self, operation: str, question: Mapping[str, object], *, read: Iterable[Path], write: Path | None = None
     ) -> Worked:
-        """Carry out an operation in a process of its own."""
+        """Carry out an operation in a process that is at hand for such files, or in one of its own."""
+        read = [path for path in read if path.exists()]
+        worked = self._at_desk(operation, question, read=read, write=write)
+        return self._work(operation, question, read, write) if worked is None else worked
+
+    def described(self, paths: Sequence[Path]) -> object:
+        """What a process that is at hand tells of files; None if none is."""
+        worked = self._at_desk("described", {"paths": [str(path) for path in paths]}, read=paths)
+        return None if worked is None else worked.answer
+
+    def _at_desk(
+        self, operation: str, question: Mapping[str, object], *, read: Sequence[Path], write: Path | None = None
+    ) -> Worked | None:
+        for desk in self._desks:
+            worked = desk.ask(operation, question, write) if desk.serves(read) else None
+            if worked is not None:
+                return worked
+        return None
+
+    def _work(self, operation: str, question: Mapping[str, object], read: Sequence[Path], write: Path | None) -> Worked:
         base = self._folder()
         base.mkdir(parents=True)
         with tempfile.TemporaryDirectory(prefix="work-", dir=base, ignore_cleanup_errors=True) as place:
             folder = Path(place)
-            order = told_to_read(self._ground, folder, [path for path in read if path.exists()], SECONDS)
+            order = told_to_read(self._ground, folder, read, SECONDS)
             asked, answer, written = folder / QUESTION, order.stage / ANSWER, order.stage / WRITTEN
             asked.write_text(json.dumps(question), encoding="utf-8")
             written.mkdir()
@@ -50,20 +85,10 @@ class ConfinedWorker:
                 replace(order, script=asked), command, environment=self._ground.outer, token=self._token(),
                 cancelled=self._cancelled,
             )  # fmt: skip
-            told = _read(answer)
-            if told is None:
+            worked = read_answer(answer)
+            if worked is None:
                 log = (folder / "log").read_text(errors="replace") if (folder / "log").exists() else ""
                 return Worked(problem=f"ended ({report.ending}): {one_line(log[-400:], 300)}".rstrip(": "))
             if write is not None:
-                for entry in written.iterdir():
-                    if entry.is_file() and not entry.is_symlink():
-                        shutil.move(entry, write / entry.name)
-            return Worked(answer=told.get("answer"), problem=one_line(str(told.get("problem", "")), 500))
-
-
-def _read(answer: Path) -> Mapping[str, object] | None:
-    try:
-        told = json.loads(answer.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return None
-    return told if isinstance(told, dict) else None
+                take_written(written, write)
+            return worked

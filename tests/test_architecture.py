@@ -43,8 +43,8 @@ BUILT_ON_FORMATS = frozenset({"context", "checks", "probes", "blinding"})
 IDEA = frozenset({"prompts", "replies", "briefs", "roles", "taxonomy", "authoring"})
 COMPOSED = frozenset(
     {
-        "reading", "working", "earlier", "witness", "metering", "records", "shown", "forecast", "operations", "gates",
-        "models", "assembly",
+        "reading", "working", "desk", "earlier", "witness", "metering", "records", "shown", "forecast", "operations",
+        "gates", "models", "assembly",
     }
 )  # fmt: skip
 BELOW_DOORS = BASE | LEAVES | BUILT_ON_FORMATS | IDEA | COMPOSED
@@ -68,9 +68,9 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     **dict.fromkeys(LEAVES, BASE),
     **dict.fromkeys(BUILT_ON_FORMATS, BASE | {"formats"}),
     "checks": BASE | {"formats", "data", "sandbox"},
-    "probes": BASE | {"data"},
+    "probes": BASE | {"data", "sandbox"},
     "blinding": BASE | {"data"},
-    "operations": frozenset(),
+    "operations": frozenset({"data"}),
     "prompts": frozenset(),
     "replies": BASE,
     "briefs": BASE,
@@ -78,7 +78,8 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "taxonomy": BASE,
     "authoring": BASE | {"taxonomy", "briefs", "session", "ledger", "roles", "checks", "probes"},
     "reading": BASE | {"sandbox", "formats"},
-    "working": BASE | {"sandbox"},
+    "desk": BASE | {"sandbox", "operations"},
+    "working": BASE | {"sandbox", "desk"},
     "earlier": BASE | {"session"},
     "witness": BASE | {"session", "earlier"},
     "shown": BASE | {"context", "blinding", "reading"},
@@ -107,9 +108,13 @@ NO_BACKENDS = {
     "formats.render": {"context", "host", "cli", "report"},
     **{f"sandbox.{module}": {"host"} for module in ("collect", "layout", "stages", "trees", "warden")},
     # How an approved script is confined is the same for all backends, of which `walls` alone knows.
-    **{f"sandbox.{module}": {"host", "reading", "working"} for module in ("caches", "confined", "order", "process")},
+    **{
+        f"sandbox.{module}": {"host", "reading", "working", "desk"}
+        for module in ("caches", "confined", "order", "process")
+    },
     "sandbox.limits": {"host", "reading", "doctor"},
-    "sandbox.alone": {"host", "reading", "working"},
+    "sandbox.alone": {"host", "reading", "working", "desk"},
+    "sandbox.notes": {"desk", "probes"},
     "sandbox.fitness": {"checks"},
     "sandbox.walls": {"host", "doctor"},
     **{f"sandbox.{module}": {"doctor"} for module in ("cgroup", "landlock", "seccomp")},

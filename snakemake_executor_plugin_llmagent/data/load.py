@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 
 from snakemake_executor_plugin_llmagent.data.contents import CannotRead, CannotWrite, Contents, Edit, Histogram, Sheet
@@ -49,6 +51,16 @@ def load(path: Path, *, limit: int | None = None) -> Contents:
         # Readers of damaged files raise whatever comes; any of it means that there is no data to look at.
         raise CannotRead(f"{path.name} cannot be read as {kind}: {type(error).__name__}: {error}") from error
     raise CannotRead(f"{path.name} is of no format that holds data")
+
+
+def make_ready(path: Path) -> None:
+    """Load the libraries that would read a file of this name, which need not be there."""
+    library = {"root": "uproot", "parquet": "pyarrow.parquet", "hdf5": "h5py", "image": "PIL.Image"}.get(
+        format_of(path)
+    )
+    if library is not None:
+        with suppress(ImportError):  # whoever reads the file says what is missing
+            import_module(library)
 
 
 def rewrite(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from snakemake_executor_plugin_llmagent.protocols import Sandbox
+from snakemake_executor_plugin_llmagent.protocols import Job, Sandbox, Task
 from snakemake_executor_plugin_llmagent.trials import Worker
 
 
@@ -20,6 +21,9 @@ class Bench:
         folder: makes up a place for a folder that is removed with the session's stages.
         discard: removes a folder.
         tell: says what happens.
+        has_room: whether a job's script can be run twice at once.
+        desk: keeps something at hand, within the context, that makes the worker quicker with the files of a task and of
+            a trial in a stage.
     """
 
     worker: Worker
@@ -27,3 +31,5 @@ class Bench:
     folder: Callable[[], Path]
     discard: Callable[[Path], None]
     tell: Callable[[str], None]
+    has_room: Callable[[Job], bool] = lambda _: False
+    desk: Callable[[Task, Path], AbstractContextManager[None]] = lambda *_: nullcontext()

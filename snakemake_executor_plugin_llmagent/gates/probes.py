@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from snakemake_executor_plugin_llmagent.gates import Bench
+from snakemake_executor_plugin_llmagent.gates.aside import Aside
 from snakemake_executor_plugin_llmagent.probes.lab import Lab
 from snakemake_executor_plugin_llmagent.probes.named import STABLE, Named
-from snakemake_executor_plugin_llmagent.probes.usual import Tried, Usual
+from snakemake_executor_plugin_llmagent.probes.usual import Usual
 from snakemake_executor_plugin_llmagent.protocols import Task, Trial
 from snakemake_executor_plugin_llmagent.spec import Call, Spec
-from snakemake_executor_plugin_llmagent.trials import Evidence, First, Gate, OnSlices
+from snakemake_executor_plugin_llmagent.trials import Ahead, Evidence, First, Gate, OnSlices
 
 
 def probes_gate(bench: Bench, first: First) -> Gate:
@@ -27,34 +28,50 @@ def named(spec: Spec) -> tuple[Call, ...]:
 
 
 class _Begun:
-    """The usual probes of one trial, made in a thread while other checks look at the trial."""
+    """The usual probes of one trial, made beside it and beside the checks that look at it; implements `Ahead`."""
 
-    def __init__(self, usual: Usual) -> None:
-        """Begin."""
+    def __init__(self, usual: Usual, *, early: bool, known: dict[Path, _Begun], clear: Callable[[], None]) -> None:
+        """Begin now, or once the trial is over.
+
+        Args:
+            usual: the probes.
+            early: whether there is room for them beside the trial.
+            known: stage of a trial → its probes, as long as these are not ended.
+            clear: removes what they leave.
+        """
         self._usual = usual
-        self._tried: Tried | None = None
-        self._failure: BaseException | None = None
-        self._thread = threading.Thread(target=self._make, name="usual probes", daemon=True)
-        self._thread.start()
+        self._known = known
+        self._clear = clear
+        self._made = Aside(usual.begin, "usual probes")
+        self._told: Aside[None] | None = None
+        self._stage: Path | None = None
+        if early:
+            self._made.start()
 
-    def _make(self) -> None:
-        try:
-            self._tried = self._usual.begin()
-        except BaseException as failure:  # told to whoever waits for the outcome
-            self._failure = failure
+    def ran(self, trial: Trial) -> None:
+        """The trial is over."""
+        assert trial.layout is not None
+        self._stage = trial.layout.stage
+        self._known[self._stage] = self
+        self._made.start()
+        self._told = Aside(partial(self._usual.ran, trial), "pace of the usual probes")
+        self._told.start()
 
     def evidence(self) -> Evidence:
         """What they show, once they are made."""
-        self._thread.join()
-        if self._failure is not None:
-            raise self._failure
-        assert self._tried is not None
-        return self._usual.judge(self._tried)
+        assert self._told is not None
+        self._told.result()
+        return self._usual.judge(self._made.result())
 
     def end(self) -> None:
         """Wait until nothing of it is left; what was not begun is not begun any more."""
         self._usual.enough()
-        self._thread.join()
+        self._made.wait()
+        if self._told is not None:
+            self._told.wait()
+        if self._stage is not None:
+            del self._known[self._stage]
+        self._clear()
 
 
 class _Probes:
@@ -66,31 +83,20 @@ class _Probes:
         self._first = first
         self._begun: dict[Path, _Begun] = {}
 
-    def ahead(self, task: Task, trial: Trial) -> Callable[[], None]:
+    def ahead(self, task: Task, trial: Trial, _stage: Path) -> Ahead | None:
         """Begin the usual probes of a trial, unless its rule wants none."""
-        if trial.spec.probes == () or trial.layout is None:
-            return lambda: None
-        stage, folder = trial.layout.stage, self._folder()
-        begun = self._begun[stage] = _Begun(Usual(self._lab(task, trial, folder), alone=trial.spec.probes is None))
-
-        def end() -> None:
-            begun.end()
-            del self._begun[stage]
-            self._bench.discard(folder)
-
-        return end
+        if trial.spec.probes == ():
+            return None
+        folder = self._folder()
+        usual = Usual(self._lab(task, trial, folder), alone=trial.spec.probes is None)
+        early = trial.execution is None and self._bench.has_room(task.job)
+        return _Begun(usual, early=early, known=self._begun, clear=partial(self._bench.discard, folder))
 
     def judge(self, task: Task, trial: Trial) -> Evidence:
         """What the probes show of a trial."""
-        assert trial.layout is not None
         usual, calls = Evidence(), named(trial.spec)
         if trial.spec.probes != ():
-            ended = None if trial.layout.stage in self._begun else self.ahead(task, trial)
-            try:
-                usual = self._begun[trial.layout.stage].evidence()
-            finally:
-                if ended is not None:
-                    ended()
+            usual = self._usual(task, trial)
         if not calls:
             return usual
         folder = self._folder()
@@ -102,6 +108,20 @@ class _Probes:
         said = {finding.check for finding in asked.findings}
         more = [finding for finding in usual.findings if finding.check not in said]
         return Evidence(findings=(*more, *asked.findings), results={**usual.results, **asked.results})
+
+    def _usual(self, task: Task, trial: Trial) -> Evidence:
+        """What the usual probes show, whether they were begun before or not."""
+        assert trial.layout is not None
+        begun = self._begun.get(trial.layout.stage)
+        if begun is not None:
+            return begun.evidence()
+        ahead = self.ahead(task, trial, trial.layout.stage)
+        assert ahead is not None
+        try:
+            ahead.ran(trial)
+            return self._begun[trial.layout.stage].evidence()
+        finally:
+            ahead.end()
 
     def _folder(self) -> Path:
         folder = self._bench.folder()

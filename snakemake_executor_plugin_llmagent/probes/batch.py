@@ -12,6 +12,7 @@ from typing import Any
 
 from snakemake_executor_plugin_llmagent.probes import forks
 from snakemake_executor_plugin_llmagent.protocols import Ending, Execution, Item, Job, Layout, Program, Task
+from snakemake_executor_plugin_llmagent.sandbox.notes import Notes
 from snakemake_executor_plugin_llmagent.syntax import parse
 from snakemake_executor_plugin_llmagent.text import clean
 
@@ -45,24 +46,77 @@ class Variant:
     params: Mapping[str, object] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """How fast runs go on.
+
+    Attributes:
+        first: wall time that the first run may take [s].
+        seconds: wall time that each other may take [s].
+        budget: CPU time of all runs but the first that is not exceeded knowingly [s].
+        skip: numbers of runs that are left out.
+    """
+
+    first: float
+    seconds: float
+    budget: float
+    skip: tuple[int, ...] = ()
+
+
+class Reins:
+    """Tells runs how to go on, whether they are begun already or not; for several threads."""
+
+    def __init__(self) -> None:
+        """Say nothing yet."""
+        self._notes = Notes()
+
+    def pace(self, pace: Pace) -> None:
+        """Say how fast."""
+        self._notes.say(forks.PACE, json.dumps(vars(pace)))
+
+    def enough(self) -> None:
+        """Have nothing more begun, and end what is."""
+        self._notes.say(forks.ENOUGH, "")
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether nothing more is to be begun."""
+        return self._notes.said(forks.ENOUGH)
+
+    def take(self, stage: Path) -> None:
+        """Lead runs whose stage is there from now on."""
+        self._notes.take(stage)
+
+
 class Batch:
     """A task that is a script run on several variants of another task; implements `Task`.
 
     Each run has a folder of its own in the stage, in which all relative paths are what the rule gives.
     """
 
-    def __init__(self, task: Task, variants: Sequence[Variant], *, seconds: float, budget: float) -> None:
+    def __init__(
+        self,
+        task: Task,
+        variants: Sequence[Variant],
+        reins: Reins,
+        *,
+        minutes: float | None = None,
+        free: float = 0.0,
+        unsure: Sequence[int] = (),
+    ) -> None:
         """Prepare.
 
         Args:
             task: what the script is run on.
             variants: what is different in each run.
-            seconds: wall time that each run may take.
-            budget: CPU time of all runs but the first that is not exceeded knowingly [s].
+            reins: tell the pace, now or later.
+            minutes: wall time that all runs may take, None for what the task may take [min].
+            free: CPU time of all runs but the first that may be used before the pace is known [s].
+            unsure: numbers of runs that the pace may leave out.
         """
         self._task = task
         self._variants = variants
-        self._seconds, self._budget = seconds, budget
+        self._reins, self._free, self._unsure = reins, free, list(unsure)
         job = task.job
         self._paths = [{item.path: _place(number, item, place) for place, item in _items(job)} for number in self.each]
         stand_ins: dict[str, Path] = {}
@@ -77,10 +131,10 @@ class Batch:
                 for path in dict.fromkeys(paths[item.path] for paths in self._paths)
             )
 
-        minutes = (seconds * len(variants)) / 60 + 1
+        runtime = {} if minutes is None else {"runtime": minutes}
         self.job = replace(
             job, inputs=renamed(job.inputs), outputs=renamed(job.outputs), logs=renamed(job.logs),
-            stand_ins=stand_ins, resources={**job.resources, "runtime": minutes},
+            stand_ins=stand_ins, resources={**job.resources, **runtime},
         )  # fmt: skip
 
     @property
@@ -113,7 +167,8 @@ class Batch:
             for number, program in enumerate(programs)
         ]
         text = Path(forks.__file__).read_text(encoding="utf-8")
-        call = f"\n\nrun({runs!r}, {list(libraries(source))!r}, {self._seconds!r}, {self._budget!r})\n"
+        call = f"\n\nrun({runs!r}, {list(libraries(source))!r}, {self._free!r}, {self._unsure!r})\n"
+        self._reins.take(layout.stage)
         return replace(programs[0], text=text + call, lines_before=0)
 
     def executions(self, whole: Layout, ended: Execution) -> list[Execution | None]:

@@ -26,30 +26,30 @@ FIT_TO_FORK = (
 )  # fmt: skip
 """Libraries that work in a process that was forked after they were loaded."""
 NEVER = ("antigravity", "idlelib", "this", "tkinter", "turtle", "turtledemo")
-ENOUGH = "enough"
-"""A file of this name says that no more runs are to be begun."""
+PACE, ENOUGH = "pace.json", "enough"
+"""Files by which whoever has started this says how fast to go on, and that nothing is to go on."""
 REPORT = "report.json"
 PAUSE = 0.003
 
 
-def run(runs: list[dict[str, str]], libraries: list[str], seconds: float, budget: float) -> None:
+def run(runs: list[dict[str, str]], libraries: list[str], free: float, unsure: list[int]) -> None:
     """Run scripts one after the other, and write down how they ended.
 
     Args:
         runs: `folder` (where it runs) and `text` (what) of each; the first is always begun.
         libraries: what to load before.
-        seconds: wall time that each may take.
-        budget: CPU time of all but the first; none is begun that would use more, if it takes as long as the last.
+        free: CPU time of all but the first that may be used before the pace is known [s].
+        unsure: numbers of runs that may be left out, as the pace will say.
     """
     _load(libraries)
     report: list[dict[str, float] | None] = []
     used = last = 0.0
     for number, one in enumerate(runs):
-        if number and (used + last > budget or os.path.exists(ENOUGH)):  # noqa: PTH110 (a light start)
+        if number and not _is_next(number, used + last, free, unsure):
             report.append(None)
             continue
         gc.freeze()
-        ended = _run(one["folder"], one["text"], seconds, learn=not number)
+        ended = _run(one["folder"], one["text"], learn=not number)
         report.append(ended)
         if number:
             last = ended["cpu"]
@@ -60,17 +60,48 @@ def run(runs: list[dict[str, str]], libraries: list[str], seconds: float, budget
         json.dump(report, file)
 
 
-def _run(folder: str, text: str, seconds: float, *, learn: bool) -> dict[str, float]:
+def _pace() -> dict[str, Any] | None:
+    """`first` and `seconds` (wall time that the first run, and each other, may take), `budget` (CPU time of all but the
+    first: no run is begun that would use more, if it takes as long as the last), and `skip` (runs that are left out).
+
+    None as long as nobody has said.
+    """
+    try:
+        with open(PACE, encoding="utf-8") as file:  # noqa: PTH123 (a light start)
+            return dict(json.load(file))
+    except FileNotFoundError:
+        return None
+
+
+def _is_enough() -> bool:
+    return os.path.exists(ENOUGH)  # noqa: PTH110
+
+
+def _is_next(number: int, used: float, free: float, unsure: list[int]) -> bool:
+    """Whether a run is begun, which has to be known first."""
+    while not _is_enough():
+        pace = _pace()
+        if pace is not None:
+            return used <= pace["budget"] and number not in pace["skip"]
+        if used <= free and number not in unsure:
+            return True
+        time.sleep(PAUSE)
+    return False
+
+
+def _run(folder: str, text: str, *, learn: bool) -> dict[str, float]:
     started = time.monotonic()
     child = os.fork()
     if not child:
         _be(folder, text, learn=learn)
-    late = False
+    late, pace = False, _pace()
     while True:
         pid, status, used = os.wait4(child, os.WNOHANG)
         if pid:
             break
-        if time.monotonic() - started > seconds and not late:
+        pace = pace or _pace()
+        over = pace is not None and time.monotonic() - started > pace["first" if learn else "seconds"]
+        if (over or _is_enough()) and not late:
             late = True
             with contextlib.suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)

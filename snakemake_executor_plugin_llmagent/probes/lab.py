@@ -7,7 +7,6 @@ import json
 import math
 import os
 import stat
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -18,8 +17,7 @@ from typing import Any
 
 from snakemake_executor_plugin_llmagent.data.kinds import format_of
 from snakemake_executor_plugin_llmagent.data.leaves import MOST_LEAVES, leaves, of_document
-from snakemake_executor_plugin_llmagent.probes.batch import Batch, Variant
-from snakemake_executor_plugin_llmagent.probes.forks import ENOUGH
+from snakemake_executor_plugin_llmagent.probes.batch import Batch, Pace, Reins, Variant
 from snakemake_executor_plugin_llmagent.probes.mentions import mentions, patterns, taken
 from snakemake_executor_plugin_llmagent.probes.responses import Numbers, changed
 from snakemake_executor_plugin_llmagent.protocols import Execution, Layout, Sandbox, Task, Trial
@@ -106,8 +104,8 @@ class Lab:
             worker: alters and measures files.
             sandbox: runs the script.
             folder: an empty folder for copies and stages.
-            task: what the script was tried on.
-            trial: how that went.
+            task: what the script is tried on.
+            trial: how that went; if it is not over, `ran` tells later.
         """
         self.task = task
         self.trial = trial
@@ -115,8 +113,10 @@ class Lab:
         self._sandbox = sandbox
         self._folder = folder
         self._numbers = count(1)
-        self._enough = threading.Event()
-        self._batches: list[Path] = []
+
+    def ran(self, trial: Trial) -> None:
+        """Take in how the trial went."""
+        self.trial = trial
 
     def of(self, part: Slice) -> Lab | None:
         """The same with the script's run on the first entries of large inputs for the trial; None if that fails."""
@@ -177,34 +177,34 @@ class Lab:
         with ThreadPoolExecutor(min(at_once, len(tasks))) as pool:
             return list(pool.map(self._run, tasks))
 
-    def batch(self, variants: Sequence[Variant], *, seconds: float, budget: float) -> list[Ran | None]:
+    def batch(
+        self,
+        variants: Sequence[Variant],
+        reins: Reins,
+        *,
+        minutes: float | None = None,
+        free: float = 0.0,
+        unsure: Sequence[int] = (),
+    ) -> list[Ran | None]:
         """Run the script on several variants, one after the other, its libraries loaded once.
 
-        Args:
-            variants: what is different in each run.
-            seconds: wall time that each may take.
-            budget: CPU time of all but the first, which is always begun, that is not exceeded knowingly.
-
-        Returns:
-            The runs; None for those that were not begun.
+        The arguments are those of `Batch`. Returns the runs; None for those that were not begun.
         """
-        if not variants or self._enough.is_set():
+        if not variants or reins.is_enough:
             return [None] * len(variants)
-        task = Batch(self.task, variants, seconds=seconds, budget=budget)
+        task = Batch(self.task, variants, reins, minutes=minutes, free=free, unsure=unsure)
         stage = self._folder / f"stage-{next(self._numbers)}"
-        self._batches.append(stage)
         whole, ended = self._sandbox.run(task, self.trial.source, stage)
         return [
             None if execution is None else Ran(execution=execution, outputs=_outputs(self.task, task.layout(whole, i)))
             for i, execution in enumerate(task.executions(whole, ended))
         ]
 
-    def enough(self) -> None:
-        """Begin no more runs of batches."""
-        self._enough.set()
-        for stage in self._batches:
-            if stage.is_dir():
-                (stage / ENOUGH).touch()
+    def paced(self, variants: Sequence[Variant], pace: Pace) -> list[Ran | None]:
+        """Run the script on several variants at a pace that is known from the beginning; see `batch`."""
+        reins = Reins()
+        reins.pace(pace)
+        return self.batch(variants, reins, minutes=(pace.first + pace.seconds * len(variants)) / 60 + 1)
 
     def _run(self, task: Task) -> Ran:
         stage = self._folder / f"stage-{next(self._numbers)}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from snakemake_executor_plugin_llmagent.probes import params as parameters
 from snakemake_executor_plugin_llmagent.probes import shapes
-from snakemake_executor_plugin_llmagent.probes.batch import Variant
+from snakemake_executor_plugin_llmagent.probes.batch import Pace, Variant
 from snakemake_executor_plugin_llmagent.probes.lab import Ask, Lab, Look, Ran, flat
 from snakemake_executor_plugin_llmagent.probes.responses import Numbers, shown
 from snakemake_executor_plugin_llmagent.protocols import Finding, Severity
@@ -89,7 +89,7 @@ class Trial:
             return Sure(cleared=tuple(suspects))
         seconds = max(SECONDS, LONGER * self._lab.base.execution.seconds)
         variants = [control, *(run.variant for run in runs)]
-        first, *ran = self._lab.batch(variants, seconds=seconds, budget=UNLIMITED)
+        first, *ran = self._lab.paced(variants, Pace(first=seconds, seconds=seconds, budget=UNLIMITED))
         if first is None or not first.execution.succeeded:
             return Sure(cleared=tuple(suspects))
         well = [one for one in ran if one is not None and one.execution.succeeded]

@@ -7,11 +7,12 @@ its sentence asks for it. What cannot be judged on a few events (a script that a
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Final
 
 from snakemake_executor_plugin_llmagent.probes import params, shapes, suspects
-from snakemake_executor_plugin_llmagent.probes.batch import Variant
+from snakemake_executor_plugin_llmagent.probes.batch import Pace, Reins, Variant
 from snakemake_executor_plugin_llmagent.probes.lab import Altered, Ask, Lab, Look, Ran, flat
 from snakemake_executor_plugin_llmagent.probes.responses import Numbers, changed, moves, results, shown
 from snakemake_executor_plugin_llmagent.probes.suspects import (
@@ -25,14 +26,15 @@ from snakemake_executor_plugin_llmagent.probes.suspects import (
     Suspect,
 )
 from snakemake_executor_plugin_llmagent.probes.words import fails_over_branch, how_it_ended
-from snakemake_executor_plugin_llmagent.protocols import Finding, Severity
+from snakemake_executor_plugin_llmagent.protocols import Finding, Severity, Trial
 from snakemake_executor_plugin_llmagent.spec import Kind
 from snakemake_executor_plugin_llmagent.trials import Evidence
 
 TAKE: Final[Mapping[str, object]] = {"least": 1000, "most": 20_000, "share": 10}
 """One event in ten, but no fewer than 1000, no more than 20,000, and no more than half of them."""
-SECONDS, SHARE, LEAST = 10.0, 0.5, 0.75
-"""How long a run may take, at least; which share of the trial's CPU time all runs but the first may use, and so many
+SECONDS, FIRST, SHARE, LEAST = 10.0, 1.1, 0.5, 0.75
+"""How long a run may take, at least [s]; how long the first may take, and each other, as shares of the trial's time;
+the last is also the share of the trial's CPU time that all runs but the first may use, of which they have so many
 seconds at least."""
 TOO_LONG = "it would have taken longer than half of the trial"
 HALF, DROP = "half_events", "drop_branch"
@@ -74,13 +76,39 @@ class Usual:
         self._findings: list[Finding] = []
         self._results: dict[str, object] = {}
         self._suspects: list[Suspect] = []
+        self._reins = Reins()
+        self._order: Future[tuple[str, ...]] = Future()
 
     def enough(self) -> None:
-        """Begin nothing more."""
-        self._lab.enough()
+        """Begin nothing more, and end the runs that are under way."""
+        self._reins.enough()
 
     def begin(self) -> Tried:
-        """Make the runs that are always made, as far as there is time."""
+        """Make the runs that are always made, as far as there is time.
+
+        The trial need not be over: how much time there is says `ran`, in another thread.
+        """
+        try:
+            return self._tried()
+        finally:
+            if not self._order.done():
+                self._order.set_result(())
+
+    def ran(self, trial: Trial) -> None:
+        """Take in how the trial went, which says how much time there is, and which runs make no sense."""
+        self._lab.ran(trial)
+        base, order = self._lab.base.execution, self._order.result()
+        unwanted = self._unwanted() if set(order) & {DATA, INJECT} else ()
+        self._reins.pace(
+            Pace(
+                first=max(SECONDS, FIRST * base.seconds),
+                seconds=max(SECONDS, SHARE * base.seconds),
+                budget=max(LEAST, SHARE * base.cpu_seconds),
+                skip=tuple(number for number, name in enumerate(order) if name in unwanted),
+            )
+        )
+
+    def _tried(self) -> Tried:
         asks = self._asks()
         copies = dict(zip(asks, self._lab.copies(list(asks.values()), unasked=True), strict=True))
         half, job = copies[HALF], self._lab.task.job
@@ -93,12 +121,10 @@ class Usual:
         variants = {name: Variant(files={**half.files, **copies[name].files}) for name in names}
         variants |= {f"param {name}": Variant(files=half.files, params={name: values[name]}) for name in values}
         variants |= {name: Variant(files=copies[name].files) for name in last if not copies[name].problem}
-        base = self._lab.base.execution
-        runs = self._lab.batch(
-            list(variants.values()),
-            seconds=max(SECONDS, SHARE * base.seconds),
-            budget=max(LEAST, SHARE * base.cpu_seconds),
-        )
+        order = tuple(variants)
+        self._order.set_result(order)
+        unsure = [number for number, name in enumerate(order) if name in (DATA, INJECT)]
+        runs = self._lab.batch(list(variants.values()), self._reins, free=LEAST, unsure=unsure)
         return Tried(copies=copies, asks=asks, params=values, runs=dict(zip(variants, runs, strict=True)))
 
     def _asks(self) -> dict[str, Ask]:
@@ -113,22 +139,26 @@ class Usual:
 
     def _asks_of_data(self) -> dict[str, Ask]:
         """Fewer events of data, and more in a window, for results of known shapes."""
-        (numbers,) = self._lab.numbers([self._lab.base])
         inputs = [item for item in self._lab.task.job.inputs if item.kind is Kind.FILE]
         data = [item.path for item in inputs if shapes.is_data(item.name, item.path)]
         asks: dict[str, Ask] = {}
-        if not data or not shapes.measures_data(flat(numbers)):
-            return asks
-        if len(data) < len(inputs):
+        if data and len(data) < len(inputs):
             asks[DATA] = Ask(probe=HALF, arguments={"inputs": data}, take=TAKE)
-        window = shapes.window_of(self._lab.trial.spec.text)
-        if window is not None and shapes.counting(flat(numbers)):
+        window = shapes.window_of(self._lab.trial.spec.text) if data else None
+        if window is not None:
             arguments = {
                 "mass": window.centre, "n": ADDED, "column": window.column, "width": (window.high - window.low) / 24,
                 "inputs": data,
             }  # fmt: skip
             asks[INJECT] = Ask(probe=INJECT, arguments=arguments, take=TAKE)
         return asks
+
+    def _unwanted(self) -> tuple[str, ...]:
+        """Which of the runs for results of known shapes make no sense, as the trial came to other ones."""
+        (numbers,) = self._lab.numbers([self._lab.base])
+        if not shapes.measures_data(flat(numbers)):
+            return (DATA, INJECT)
+        return () if shapes.counting(flat(numbers)) else (INJECT,)
 
     # --- judging -----------------------------------------------------------------------------------------------
 

@@ -177,14 +177,17 @@ def _offer_modules(ground: Ground, place: Room) -> None:
                 (folder / real.name).symlink_to(real)
 
 
-def told_to_read(ground: Ground, folder: Path, paths: Sequence[Path], seconds: float) -> Order:
+def told_to_read(
+    ground: Ground, folder: Path, paths: Sequence[Path], seconds: float | None, folders: Sequence[Path] = ()
+) -> Order:
     """What a supervisor is told about a program of ours that reads files which nobody trusts.
 
     Args:
         ground: what is common to all scripts.
         folder: an empty folder; its `stage` is where the program runs and may write.
         paths: the files.
-        seconds: how long it may take [s].
+        seconds: how long it may take [s], None for as long as nobody ends it.
+        folders: existing folders whose files it may read too, also those to come, but not where links in them lead.
     """
     walls = ground.walls()
     for name in ("stage", "home", "tmp"):
@@ -200,7 +203,7 @@ def told_to_read(ground: Ground, folder: Path, paths: Sequence[Path], seconds: f
         backend=walls.backend, bwrap=walls.bwrap, bwrap_lacks=walls.lacks, max_abi=walls.max_abi,
         stage=folder / "stage", home=folder / "home", tmp=folder / "tmp", script=ours, log=folder / "log",
         report=folder / "report.json", limits=limits.as_order(bounds), guarded=guarded,
-        readable=(*paths, *(to for path in paths for to in layout.targets(path) if not _shows(to, guarded))),
+        readable=(*paths, *folders, *(to for path in paths for to in layout.targets(path) if not _shows(to, guarded))),
         roots=(*map(Path, _packages(guarded)), ours),
         environment=environment.wish(
             scratch=folder / "tmp", managed=False, outer=ground.outer, added=dict.fromkeys(ONE_THREAD, "1")

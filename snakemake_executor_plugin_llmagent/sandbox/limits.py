@@ -74,6 +74,20 @@ def limits_for(
     )
 
 
+def room_for_two(resources: Mapping[str, object], threads: int, *, total_memory: int | None, cores: int) -> bool:
+    """Whether two runs of a script fit onto this machine at once, as far as its rule says what one needs.
+
+    Args:
+        resources: the job's, as for `limits_for`.
+        threads: its cores.
+        total_memory: what there is [bytes], None if nobody knows.
+        cores: how many this process may use.
+    """
+    memory = _bytes(resources, "mem")
+    fits = memory is None or total_memory is None or 2 * memory <= total_memory
+    return fits and 2 * max(1, threads) <= cores
+
+
 def as_order(limits: Limits) -> dict[str, float | None]:
     """The limits as a supervisor is told them."""
     return asdict(limits)

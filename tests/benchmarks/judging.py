@@ -112,8 +112,10 @@ def _judged(root: Path, data: str, source: str, probes: tuple[Call, ...] | None)
     try:
         options = Options(model="openai:scripted", slice=0).over(DEFAULTS)
         shop = assembly.workshop(spec, options, lambda *_: None)
+        task = FileTask(job, sys.executable)
+        shop.context(spec, task)  # before any script is written, inputs are described to its author
         started, before = time.perf_counter(), _cpu()
-        attempt = try_out(shop, spec, FileTask(job, sys.executable), Draft(source=source), number=1)
+        attempt = try_out(shop, spec, task, Draft(source=source), number=1)
         wall, cpu = time.perf_counter() - started, _cpu() - before
     finally:
         assembly.close()

@@ -109,11 +109,12 @@ class Place:
         layout.build(plan, job)
         self.ran.append({item.path: job.real(item) for item in job.inputs})
         log = stage.with_name(f"{stage.name}.log")
+        text = task.program(source, plan).text
         with self._lock:
             child = os.fork()
             if not child:
-                _be(task.program(source, plan).text, stage, log)
-            _, status = os.waitpid(child, 0)
+                _be(text, stage, log)
+        _, status = os.waitpid(child, 0)
         return plan, an_execution(returncode=os.waitstatus_to_exitcode(status), log=log.read_text())
 
     def judge(self, source: str, probes: tuple[Call, ...] | None = None, **spec: Any) -> Evidence:

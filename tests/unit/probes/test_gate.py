@@ -273,14 +273,17 @@ def test_none_are_made_where_the_rule_wants_none(place: Place) -> None:
 
 def test_they_are_begun_while_other_checks_are_made(place: Place) -> None:
     gate, trial = place.gate(), place.trial(RIGHT)
-    assert gate.ahead is not None
-    end = gate.ahead(place.task(), trial)
+    assert trial.layout is not None
+    begun = gate.ahead(place.task(), trial, trial.layout.stage)
+    assert begun is not None
+    begun.ran(trial)
     assert gate.judge(place.task(), trial).results["half_events"] == "passed"
-    end()
+    begun.end()
     assert len(place.ran) == 2 and not list(place.root.glob("bench-*"))
-    end = gate.ahead(place.task(), trial)  # and are of no use if another check fails first
-    end()
-    assert not list(place.root.glob("bench-*"))
+    begun = gate.ahead(place.task(), trial, trial.layout.stage)  # and are of no use if another check fails first
+    assert begun is not None
+    begun.end()
+    assert len(place.ran) == 2 and not list(place.root.glob("bench-*"))
 
 
 # --- probes that a rule names ---------------------------------------------------------------------------------------

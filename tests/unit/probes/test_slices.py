@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,7 +27,7 @@ from snakemake_executor_plugin_llmagent.protocols import (
 )
 from snakemake_executor_plugin_llmagent.roles import Draft
 from snakemake_executor_plugin_llmagent.spec import Document
-from snakemake_executor_plugin_llmagent.trials import Evidence, Gate, OnSlices, Slice, StandIn, Worked
+from snakemake_executor_plugin_llmagent.trials import Ahead, Evidence, Gate, OnSlices, Slice, StandIn, Worked
 from tests.unit.probes.support import Place
 from tests.unit.support import FileTask, a_job, a_spec, an_execution, names
 from tests.unit.test_authoring import Behaviour, FakeSandbox, Shop, draft, script
@@ -169,9 +168,18 @@ def test_what_ends_a_session_on_a_slice_leaves_no_stage(tmp_path: Path, task: Fi
 def test_what_gates_begin_ahead_is_ended(tmp_path: Path, task: FileTask, fails: bool) -> None:
     said: list[str] = []
 
-    def ahead(task: Task, trial: Trial) -> Callable[[], None]:
+    class Beside:
+        def ran(self, trial: Trial) -> None:
+            assert trial.execution is not None
+            said.append("ran")
+
+        def end(self) -> None:
+            said.append("end")
+
+    def ahead(task: Task, trial: Trial, stage: Path) -> Ahead:
+        assert trial.execution is None and not stage.exists()
         said.append("begin")
-        return lambda: said.append("end")
+        return Beside()
 
     seen: list[tuple[str, int]] = []
     first = gate("contents", OnSlices.ALSO, seen, *([Finding(check="contents.x", message="wrong")] if fails else []))
@@ -179,9 +187,9 @@ def test_what_gates_begin_ahead_is_ended(tmp_path: Path, task: FileTask, fails: 
     made = Shop(tmp_path, FakeSandbox({"broken": Behaviour(files={})}))
     workshop = replace(made.workshop, gates=(first, later))
     try_out(workshop, a_spec(), task, Draft(source=script("one")), number=1)
-    assert said == ["begin", "end"] and len(seen) == (1 if fails else 2)
+    assert said == ["begin", "ran", "end"] and len(seen) == (1 if fails else 2)
     try_out(workshop, a_spec(), task, Draft(source=script("broken")), number=1)
-    assert said == ["begin", "end"], "a script that failed is not run again"
+    assert said == ["begin", "ran", "end", "begin", "end"], "a script that failed is not judged"
 
 
 # --- cutting --------------------------------------------------------------------------------------------------------
