@@ -15,9 +15,21 @@ from snakemake_executor_plugin_llmagent.money import Cost
 CALLS = 2000
 
 
-def spend(folder: Path, calls: int, run: str = "run") -> None:
-    """Reserve and settle calls, in a project's and a person's ledger, within three limits."""
-    books = Book(folder / "project.jsonl"), Book(folder / "person.jsonl")
+Books = tuple[Book, Book]
+
+
+def books_in(folder: Path) -> Books:
+    """The ledgers of a project and of a person, as a process has them; its threads share them."""
+    return Book(folder / "project.jsonl"), Book(folder / "person.jsonl")
+
+
+def spend(folder: Path, calls: int) -> None:
+    """Reserve and settle calls, as one process."""
+    spend_in(books_in(folder), calls)
+
+
+def spend_in(books: Books, calls: int, run: str = "run") -> None:
+    """Reserve and settle calls in both ledgers, within three limits."""
     accounts = Accounts(*books)
     plenty = Budget(usd=Decimal(10**6), tokens=10**12)
     for _ in range(calls):
@@ -36,7 +48,7 @@ def ledger(root: Path) -> None:
         folder = root / name.replace(" ", "-")
         started = time.perf_counter()
         with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(spend, [folder] * threads, [CALLS // threads] * threads))
+            list(pool.map(spend_in, [books_in(folder)] * threads, [CALLS // threads] * threads))
         _say(name, CALLS // threads * threads, time.perf_counter() - started)
     folder = root / "processes"
     started = time.perf_counter()
