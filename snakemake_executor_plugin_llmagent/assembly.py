@@ -283,7 +283,7 @@ class Assembly:
         )
         return Bench(
             worker=worker, sandbox=sandbox, folder=self.stages.new_folder, discard=layout.remove, tell=tell,
-            has_room=_has_room, desk=partial(_desk, worker),
+            has_room=lambda job: ground.walls().backend != "none" and _has_room(job), desk=partial(_desk, worker),
         )  # fmt: skip
 
     def hands(self, options: Options) -> tuple[Worker, Callable[..., Ending]]:

@@ -35,13 +35,17 @@ class ConfinedWorker:
 
     @contextmanager
     def desk(self, *, files: Sequence[Path], folders: Sequence[Path], names: Iterable[str]) -> Iterator[None]:
-        """Within it, a process is at hand for operations on some files; see `Desk`."""
+        """Within it, a process is at hand for operations on some files; see `Desk`. Where none can be had, there is none."""
         base = self._folder()
-        base.mkdir(parents=True)
-        desk = Desk(
-            self._ground, base, self._token, self._cancelled, files=[path for path in files if path.exists()],
-            folders=folders, names=names,
-        )  # fmt: skip
+        try:
+            base.mkdir(parents=True)
+            desk = Desk(
+                self._ground, base, self._token, self._cancelled, files=[path for path in files if path.exists()],
+                folders=folders, names=names,
+            )  # fmt: skip
+        except OSError:  # the disk is full, perhaps: what it would be at hand for has to say so
+            yield
+            return
         self._desks = (*self._desks, desk)
         try:
             yield

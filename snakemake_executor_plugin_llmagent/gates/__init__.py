@@ -21,7 +21,7 @@ class Bench:
         folder: makes up a place for a folder that is removed with the session's stages.
         discard: removes a folder.
         tell: says what happens.
-        has_room: whether a job's script can be run twice at once.
+        has_room: whether a job's script can be run twice at once, and neither run would meet the other.
         desk: keeps something at hand, within the context, that makes the worker quicker with the files of a task and of
             a trial in a stage.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -11,9 +12,12 @@ from snakemake_executor_plugin_llmagent.gates.aside import Aside
 from snakemake_executor_plugin_llmagent.probes.lab import Lab
 from snakemake_executor_plugin_llmagent.probes.named import STABLE, Named
 from snakemake_executor_plugin_llmagent.probes.usual import Usual
-from snakemake_executor_plugin_llmagent.protocols import Task, Trial
+from snakemake_executor_plugin_llmagent.protocols import Job, Task, Trial
 from snakemake_executor_plugin_llmagent.spec import Call, Spec
-from snakemake_executor_plugin_llmagent.trials import Ahead, Evidence, First, Gate, OnSlices
+from snakemake_executor_plugin_llmagent.trials import Ahead, Evidence, First, Gate, OnSlices, StandIn
+
+MOST_COPIED = 64 << 20
+"""So much is copied before a trial, so that its probes can be begun [bytes]; more would take longer than it saves."""
 
 
 def probes_gate(bench: Bench, first: First) -> Gate:
@@ -74,6 +78,26 @@ class _Begun:
         self._clear()
 
 
+def _copied(job: Job, folder: Path) -> dict[str, Path] | None:
+    """Copies of inputs, for those who read them while the script runs: who opens an input then is taken for the script.
+
+    None if they are too large, or no ordinary files, or if there is no place for them.
+    """
+    places = {item.path: job.real(item) for item in job.inputs}
+    if not all(place.is_file() for place in places.values()):
+        return None
+    if sum(place.stat().st_size for place in places.values()) > MOST_COPIED:
+        return None
+    copies = {path: folder / str(number) / place.name for number, (path, place) in enumerate(places.items())}
+    try:
+        for path, copy in copies.items():
+            copy.parent.mkdir(parents=True)
+            shutil.copyfile(places[path], copy)
+    except OSError:
+        return None  # the disk is full, perhaps: the trial itself has to say so
+    return copies
+
+
 class _Probes:
     """Judges candidates."""
 
@@ -83,14 +107,21 @@ class _Probes:
         self._first = first
         self._begun: dict[Path, _Begun] = {}
 
-    def ahead(self, task: Task, trial: Trial, _stage: Path) -> Ahead | None:
+    def ahead(self, task: Task, trial: Trial, stage: Path) -> Ahead | None:
         """Begin the usual probes of a trial, unless its rule wants none."""
         if trial.spec.probes == ():
             return None
-        folder = self._folder()
-        usual = Usual(self._lab(task, trial, folder), alone=trial.spec.probes is None)
+        folder, beside = self._folder(), stage.with_name(f"{stage.name}.inputs")
         early = trial.execution is None and self._bench.has_room(task.job)
-        return _Begun(usual, early=early, known=self._begun, clear=partial(self._bench.discard, folder))
+        copies = _copied(task.job, beside) if early else None
+
+        def clear() -> None:
+            self._bench.discard(folder)
+            self._bench.discard(beside)
+
+        lab = self._lab(StandIn(task, copies or {}), trial, folder)
+        usual = Usual(lab, alone=trial.spec.probes is None)
+        return _Begun(usual, early=copies is not None, known=self._begun, clear=clear)
 
     def judge(self, task: Task, trial: Trial) -> Evidence:
         """What the probes show of a trial."""

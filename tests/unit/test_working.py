@@ -150,3 +150,11 @@ def test_it_ends_with_the_run(worker: ConfinedWorker, started: list[str], tmp_pa
         worker._cancelled.set()
         desk._thread.join()
     assert started == ["serve"]
+
+
+def test_without_a_place_for_it_there_is_none(worker: ConfinedWorker, started: list[str], tmp_path: Path) -> None:
+    data = an_archive(tmp_path / "project/in.npz")
+    (tmp_path / "stages").touch()  # no folder can be made below it
+    with worker.desk(files=[data], folders=[], names=[]):
+        assert worker._desks == () and worker.described([data]) is None
+    assert started == []

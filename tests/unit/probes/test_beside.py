@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -69,13 +70,20 @@ def judge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Judge]:
     )  # fmt: skip
     options = Options(model="openai:scripted", slice=0).over(DEFAULTS)
 
-    def judged(source: str, cores: int = 2, resources: Mapping[str, object] | None = None) -> Attempt:
+    def judged(
+        source: str,
+        cores: int = 2,
+        resources: Mapping[str, object] | None = None,
+        inputs: Sequence[str] = (),
+        sandbox: str = "auto",
+    ) -> Attempt:
         monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)))
         job = Job(
-            rule="fit", workdir=tmp_path, inputs=(Item(name="data", path="in.parquet"),),
+            rule="fit", workdir=tmp_path,
+            inputs=(Item(name="data", path="in.parquet"), *(Item(name=None, path=path) for path in inputs)),
             outputs=(Item(name="fit", path="fit.json"),), resources=resources or {},
         )  # fmt: skip
-        shop = assembly.workshop(a_spec(), options, lambda *_: None)
+        shop = assembly.workshop(a_spec(), replace(options, sandbox=sandbox), lambda *_: None)
         return try_out(shop, a_spec(), FileTask(job, sys.executable), Draft(source=source), number=1)
 
     yield judged
@@ -89,11 +97,26 @@ def test_they_are_made_while_the_script_runs(judge: Judge, seen: list[str]) -> N
     assert seen.index("probes begin") < seen.index("trial end")
 
 
-@pytest.mark.parametrize(("cores", "resources"), [(1, {}), (4, {"mem_mb": 10**9})])
-def test_where_there_is_no_room_they_wait(
-    judge: Judge, seen: list[str], cores: int, resources: Mapping[str, object]
+def test_what_they_open_is_not_taken_for_what_the_script_opens(judge: Judge, seen: list[str], tmp_path: Path) -> None:
+    events(tmp_path / "other.parquet")
+    attempt = judge(RIGHT_AND_SLOW, inputs=["other.parquet"])
+    assert [(one.check, "other.parquet" in one.message) for one in attempt.findings] == [("input.unopened", True)]
+    assert seen.index("probes begin") < seen.index("trial end")
+
+
+def test_large_inputs_are_not_copied(judge: Judge, seen: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("snakemake_executor_plugin_llmagent.gates.probes.MOST_COPIED", 100)
+    assert judge(RIGHT).accepted
+    assert seen == ["trial begin", "trial end", "probes begin", "probes end"]
+
+
+@pytest.mark.parametrize(
+    ("sandbox", "cores", "resources"), [("auto", 1, {}), ("auto", 4, {"mem_mb": 10**9}), ("none", 4, {})]
+)
+def test_where_there_is_no_room_or_no_wall_they_wait(
+    judge: Judge, seen: list[str], sandbox: str, cores: int, resources: Mapping[str, object]
 ) -> None:
-    attempt = judge(RIGHT, cores, resources)
+    attempt = judge(RIGHT, cores, resources, sandbox=sandbox)
     assert attempt.accepted and attempt.evidence["probes"]["half_events"] == "passed"
     assert seen == ["trial begin", "trial end", "probes begin", "probes end"]
 
