@@ -35,15 +35,9 @@ class ConfinedWorker:
 
     @contextmanager
     def desk(self, *, files: Sequence[Path], folders: Sequence[Path], names: Iterable[str]) -> Iterator[None]:
-        """Within it, a process is at hand for operations on some files; see `Desk`. Where none can be had, there is none."""
-        base = self._folder()
-        try:
-            base.mkdir(parents=True)
-            desk = Desk(
-                self._ground, base, self._token, self._cancelled, files=[path for path in files if path.exists()],
-                folders=folders, names=names,
-            )  # fmt: skip
-        except OSError:  # the disk is full, perhaps: what it would be at hand for has to say so
+        """Within it, a process is at hand for operations on some files, if one can be had; see `Desk`."""
+        desk = self._opened(files, folders, names)
+        if desk is None:
             yield
             return
         self._desks = (*self._desks, desk)
@@ -52,6 +46,17 @@ class ConfinedWorker:
         finally:
             self._desks = tuple(other for other in self._desks if other is not desk)
             desk.close()
+
+    def _opened(self, files: Sequence[Path], folders: Sequence[Path], names: Iterable[str]) -> Desk | None:
+        try:
+            base = self._folder()
+            base.mkdir(parents=True)
+            return Desk(
+                self._ground, base, self._token, self._cancelled, files=[path for path in files if path.exists()],
+                folders=folders, names=names,
+            )  # fmt: skip
+        except OSError:
+            return None  # the disk is full, perhaps: those who would have used it have to say so
 
     def __call__(
         self, operation: str, question: Mapping[str, object], *, read: Iterable[Path], write: Path | None = None
