@@ -51,8 +51,8 @@ from snakemake_executor_plugin_llmagent.records import (
 )
 from snakemake_executor_plugin_llmagent.roles import Attempt, Coder, Supervisor
 from snakemake_executor_plugin_llmagent.sandbox import layout
-from snakemake_executor_plugin_llmagent.sandbox.confined import ConfinedSandbox, Ground, run_unconfined
-from snakemake_executor_plugin_llmagent.sandbox.limits import machine_memory, room_for_two
+from snakemake_executor_plugin_llmagent.sandbox.confined import LEASES, ConfinedSandbox, Ground, run_unconfined
+from snakemake_executor_plugin_llmagent.sandbox.limits import free_cores, machine_memory, room_beside
 from snakemake_executor_plugin_llmagent.sandbox.stages import Stages
 from snakemake_executor_plugin_llmagent.sandbox.walls import Walls, choose
 from snakemake_executor_plugin_llmagent.sandbox.warden import Warden
@@ -283,7 +283,7 @@ class Assembly:
         )
         return Bench(
             worker=worker, sandbox=sandbox, folder=self.stages.new_folder, discard=layout.remove, tell=tell,
-            has_room=lambda job: ground.walls().backend != "none" and _has_room(job), desk=partial(_desk, worker),
+            beside=partial(_beside, ground), desk=partial(_desk, ground, worker),
         )  # fmt: skip
 
     def hands(self, options: Options) -> tuple[Worker, Callable[..., Ending]]:
@@ -369,15 +369,18 @@ class Assembly:
         )
 
 
-def _has_room(job: Job) -> bool:
-    cores = len(os.sched_getaffinity(0))
-    return room_for_two(job.resources, job.threads, total_memory=machine_memory(), cores=cores)
+def _beside(ground: Ground, job: Job) -> Mapping[str, object] | None:
+    """What a second run of a script may use; without walls they could meet."""
+    if ground.walls().backend == "none":
+        return None
+    cores = free_cores(ground.home / LEASES)
+    return room_beside(job.resources, job.threads, total_memory=machine_memory(), cores=cores)
 
 
-def _desk(worker: ConfinedWorker, task: Task, stage: Path) -> AbstractContextManager[None]:
+def _desk(ground: Ground, worker: ConfinedWorker, task: Task, stage: Path) -> AbstractContextManager[None]:
     """A process at hand for the files of a trial, if there is room for one beside it."""
     job = task.job
-    if not _has_room(job):
+    if _beside(ground, job) is None:
         return nullcontext()
     stage.parent.mkdir(parents=True, exist_ok=True)
     names = [item.path for item in (*job.inputs, *job.outputs)]

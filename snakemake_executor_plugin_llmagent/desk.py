@@ -18,15 +18,13 @@ from pathlib import Path
 
 from snakemake_executor_plugin_llmagent.errors import Cancelled, SandboxUnavailable
 from snakemake_executor_plugin_llmagent.operations import END, answer_file, question_file
-from snakemake_executor_plugin_llmagent.sandbox import alone, process
+from snakemake_executor_plugin_llmagent.sandbox import alone, handed, process
 from snakemake_executor_plugin_llmagent.sandbox.confined import Ground, told_to_read
 from snakemake_executor_plugin_llmagent.sandbox.notes import Notes
 from snakemake_executor_plugin_llmagent.sandbox.order import Order
 from snakemake_executor_plugin_llmagent.text import one_line
 from snakemake_executor_plugin_llmagent.trials import Worked
 
-SECONDS = 600.0
-"""How long an operation may take [s]."""
 WRITTEN = "written"
 """Folder in the working directory of an operation for the files that it writes."""
 _SHORTEST_POLL, _LONGEST_POLL, _GRACE = 0.002, 0.02, 0.05
@@ -101,8 +99,14 @@ class Desk:
         real = os.path.realpath(path)
         return not path.is_symlink() and any(real.startswith(f"{folder}{os.sep}") for folder in self._folders)
 
-    def ask(self, operation: str, question: Mapping[str, object], write: Path | None) -> Worked | None:
-        """Have an operation carried out; None if the process is busy or gone. The arguments are those of `Worker`.
+    def ask(self, operation: str, question: Mapping[str, object], write: Path | None, seconds: float) -> Worked | None:
+        """Have an operation carried out; None if the process is busy or gone.
+
+        Args:
+            operation: as for `Worker`.
+            question: as for `Worker`.
+            write: as for `Worker`.
+            seconds: how long it may take [s].
 
         Raises:
             Cancelled: everything has to end.
@@ -110,52 +114,49 @@ class Desk:
         if not self._asking.acquire(blocking=False):
             return None
         try:
-            self._asked += 1
+            number = self._asked + 1
             asked = json.dumps({"operation": operation, "question": question})
-            self._notes.say(str(question_file(self._asked)), asked)
-            told = self._answer(self._stage / answer_file(self._asked))
+            self._notes.say(str(question_file(number)), asked)
+            self._asked = number  # what could not be written was not asked
+            told = self._answer(self._stage / answer_file(number), seconds)
             if told is not None and write is not None:
-                take_written(self._stage / WRITTEN, write)
+                handed.take_files(self._stage / WRITTEN, write)
             return told
         finally:
             self._asking.release()
 
-    def _answer(self, answer: Path) -> Worked | None:
-        deadline, pause = time.monotonic() + SECONDS, _SHORTEST_POLL
-        while not answer.exists():
+    def _answer(self, answer: Path, seconds: float) -> Worked | None:
+        deadline, pause = time.monotonic() + seconds, _SHORTEST_POLL
+        while not os.path.lexists(answer):
             if self._cancelled.is_set():
                 raise Cancelled("The run was cancelled.")
             if not self._thread.is_alive():
                 return None
             if time.monotonic() > deadline:
                 self._stop.set()
-                return Worked(problem=f"ended after {SECONDS:g} s")
+                return Worked(problem=f"ended after {seconds:g} s")
             time.sleep(pause)
             pause = min(1.5 * pause, _LONGEST_POLL)
         return read_answer(answer)
 
     def close(self) -> None:
         """End it, and leave nothing of it."""
-        self._notes.say(END, "")
-        self._thread.join(_GRACE)
-        self._stop.set()
-        self._thread.join()
-        shutil.rmtree(self._place, ignore_errors=True)
+        try:
+            self._notes.say(END, "")
+            self._thread.join(_GRACE)
+        finally:
+            self._stop.set()
+            self._thread.join()
+            self._notes.leave()
+            shutil.rmtree(self._place, ignore_errors=True)
 
 
 def read_answer(answer: Path) -> Worked | None:
     """What an operation has told; None if that is nothing."""
     try:
-        told = json.loads(answer.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        told = json.loads(handed.read_text(answer) or "")
+    except (ValueError, RecursionError):
         return None
     if not isinstance(told, dict):
         return None
     return Worked(answer=told.get("answer"), problem=one_line(str(told.get("problem", "")), 500))
-
-
-def take_written(written: Path, write: Path) -> None:
-    """Move the ordinary files that an operation has written into a folder."""
-    for entry in written.iterdir():
-        if entry.is_file() and not entry.is_symlink():
-            shutil.move(entry, write / entry.name)

@@ -1,6 +1,7 @@
-"""Operations of ours on files that nobody trusts, each carried out in a confined process of its own.
+"""Operations of ours on files that nobody trusts, carried out in confined processes.
 
-Started by `sandbox/alone.py work OPERATION QUESTION ANSWER`, with the usual packages and without those of Snakemake.
+Started by `sandbox/alone.py work OPERATION QUESTION ANSWER` for one of them, or `serve NAMES` for several one after the
+other, with the usual packages and without those of Snakemake.
 """
 
 from __future__ import annotations

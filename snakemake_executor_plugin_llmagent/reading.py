@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 import sys
 import tempfile
 import threading
@@ -19,13 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from snakemake_executor_plugin_llmagent.descriptions import Column, FileDescription, Table
-from snakemake_executor_plugin_llmagent.sandbox import alone, process
+from snakemake_executor_plugin_llmagent.sandbox import alone, handed, process
 from snakemake_executor_plugin_llmagent.sandbox.confined import Ground, told_to_read
 from snakemake_executor_plugin_llmagent.sandbox.order import Report
 
 SECONDS = 120.0
 """How long reading may take, for all files that are asked for at once [s]."""
-_ANSWER_BYTES = 256 << 20
 
 
 class ConfinedReader:
@@ -129,16 +127,7 @@ def _broken(path: Path, report: Report) -> FileDescription:
 
 
 def _read_answer(answer: Path, paths: Sequence[Path]) -> list[FileDescription]:
-    try:
-        descriptor = os.open(answer, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:
-        return []
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        return []
-    with os.fdopen(descriptor, encoding="utf-8", errors="replace") as handle:
-        lines = handle.read(_ANSWER_BYTES).splitlines()
-    return _descriptions(paths, map(_told, lines))
+    return _descriptions(paths, map(_told, (handed.read_text(answer) or "").splitlines()))
 
 
 def _told(line: str) -> object:

@@ -11,12 +11,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from snakemake_executor_plugin_llmagent.desk import SECONDS, WRITTEN, Desk, read_answer, take_written
-from snakemake_executor_plugin_llmagent.sandbox import alone, process
+from snakemake_executor_plugin_llmagent.desk import WRITTEN, Desk, read_answer
+from snakemake_executor_plugin_llmagent.sandbox import alone, handed, process
 from snakemake_executor_plugin_llmagent.sandbox.confined import Ground, told_to_read
 from snakemake_executor_plugin_llmagent.text import one_line
 from snakemake_executor_plugin_llmagent.trials import Worked
 
+SECONDS, LOOK_SECONDS = 600.0, 120.0
+"""How long an operation may take, and a look at files [s]."""
 ANSWER, QUESTION = "answer.json", "question.json"
 
 
@@ -68,14 +70,15 @@ class ConfinedWorker:
 
     def described(self, paths: Sequence[Path]) -> object:
         """What a process that is at hand tells of files; None if none is."""
-        worked = self._at_desk("described", {"paths": [str(path) for path in paths]}, read=paths)
+        worked = self._at_desk("described", {"paths": [str(path) for path in paths]}, read=paths, seconds=LOOK_SECONDS)
         return None if worked is None else worked.answer
 
     def _at_desk(
-        self, operation: str, question: Mapping[str, object], *, read: Sequence[Path], write: Path | None = None
-    ) -> Worked | None:
+        self, operation: str, question: Mapping[str, object], *, read: Sequence[Path], write: Path | None = None,
+        seconds: float = SECONDS,
+    ) -> Worked | None:  # fmt: skip
         for desk in self._desks:
-            worked = desk.ask(operation, question, write) if desk.serves(read) else None
+            worked = desk.ask(operation, question, write, seconds) if desk.serves(read) else None
             if worked is not None:
                 return worked
         return None
@@ -99,5 +102,5 @@ class ConfinedWorker:
                 log = (folder / "log").read_text(errors="replace") if (folder / "log").exists() else ""
                 return Worked(problem=f"ended ({report.ending}): {one_line(log[-400:], 300)}".rstrip(": "))
             if write is not None:
-                take_written(written, write)
+                handed.take_files(written, write)
             return worked

@@ -115,6 +115,7 @@ NO_BACKENDS = {
     "sandbox.limits": {"host", "reading", "doctor"},
     "sandbox.alone": {"host", "reading", "working", "desk"},
     "sandbox.notes": {"desk", "probes"},
+    "sandbox.handed": {"desk", "reading", "working"},
     "sandbox.fitness": {"checks"},
     "sandbox.walls": {"host", "doctor"},
     **{f"sandbox.{module}": {"doctor"} for module in ("cgroup", "landlock", "seccomp")},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,8 @@ class Bench:
         folder: makes up a place for a folder that is removed with the session's stages.
         discard: removes a folder.
         tell: says what happens.
-        has_room: whether a job's script can be run twice at once, and neither run would meet the other.
+        beside: what a second run of a job's script may use while the first one goes on, where that is not what its rule
+            says; None if there is no room for it, or if neither is kept from the other.
         desk: keeps something at hand, within the context, that makes the worker quicker with the files of a task and of
             a trial in a stage.
     """
@@ -31,5 +32,5 @@ class Bench:
     folder: Callable[[], Path]
     discard: Callable[[Path], None]
     tell: Callable[[str], None]
-    has_room: Callable[[Job], bool] = lambda _: False
+    beside: Callable[[Job], Mapping[str, object] | None] = lambda _: None
     desk: Callable[[Task, Path], AbstractContextManager[None]] = lambda *_: nullcontext()

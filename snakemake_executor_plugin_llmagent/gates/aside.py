@@ -23,8 +23,8 @@ class Aside(Generic[T]):
     def start(self) -> None:
         """Begin, if that was not done."""
         if not self._begun:
-            self._begun = True
             self._thread.start()
+            self._begun = True
 
     def result(self) -> T:
         """What comes of it, once it is done.

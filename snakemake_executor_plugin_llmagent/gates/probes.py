@@ -69,13 +69,15 @@ class _Begun:
 
     def end(self) -> None:
         """Wait until nothing of it is left; what was not begun is not begun any more."""
-        self._usual.enough()
-        self._made.wait()
-        if self._told is not None:
-            self._told.wait()
-        if self._stage is not None:
-            del self._known[self._stage]
-        self._clear()
+        try:
+            self._usual.enough()
+        finally:
+            self._made.wait()
+            if self._told is not None:
+                self._told.wait()
+            if self._stage is not None:
+                del self._known[self._stage]
+            self._clear()
 
 
 def _copied(job: Job, folder: Path) -> dict[str, Path] | None:
@@ -84,12 +86,12 @@ def _copied(job: Job, folder: Path) -> dict[str, Path] | None:
     None if they are too large, or no ordinary files, or if there is no place for them.
     """
     places = {item.path: job.real(item) for item in job.inputs}
-    if not all(place.is_file() for place in places.values()):
-        return None
-    if sum(place.stat().st_size for place in places.values()) > MOST_COPIED:
-        return None
     copies = {path: folder / str(number) / place.name for number, (path, place) in enumerate(places.items())}
     try:
+        if not all(place.is_file() for place in places.values()):
+            return None
+        if sum(place.stat().st_size for place in places.values()) > MOST_COPIED:
+            return None
         for path, copy in copies.items():
             copy.parent.mkdir(parents=True)
             shutil.copyfile(places[path], copy)
@@ -112,15 +114,17 @@ class _Probes:
         if trial.spec.probes == ():
             return None
         folder, beside = self._folder(), stage.with_name(f"{stage.name}.inputs")
-        early = trial.execution is None and self._bench.has_room(task.job)
-        copies = _copied(task.job, beside) if early else None
 
         def clear() -> None:
             self._bench.discard(folder)
             self._bench.discard(beside)
 
+        resources = self._bench.beside(task.job) if trial.execution is None else None
+        copies = None if resources is None else _copied(task.job, beside)
+        if copies is None:
+            self._bench.discard(beside)
         lab = self._lab(StandIn(task, copies or {}), trial, folder)
-        usual = Usual(lab, alone=trial.spec.probes is None)
+        usual = Usual(lab, alone=trial.spec.probes is None, resources=None if copies is None else resources)
         return _Begun(usual, early=copies is not None, known=self._begun, clear=clear)
 
     def judge(self, task: Task, trial: Trial) -> Evidence:

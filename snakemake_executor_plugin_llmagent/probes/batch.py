@@ -67,8 +67,9 @@ class Reins:
     """Tells runs how to go on, whether they are begun already or not; for several threads."""
 
     def __init__(self) -> None:
-        """Say nothing yet."""
+        """Let it go on, at a pace that is not known yet."""
         self._notes = Notes()
+        self._notes.say(forks.GO, "")
 
     def pace(self, pace: Pace) -> None:
         """Say how fast."""
@@ -76,12 +77,12 @@ class Reins:
 
     def enough(self) -> None:
         """Have nothing more begun, and end what is."""
-        self._notes.say(forks.ENOUGH, "")
+        self._notes.unsay(forks.GO)
 
     @property
     def is_enough(self) -> bool:
         """Whether nothing more is to be begun."""
-        return self._notes.said(forks.ENOUGH)
+        return not self._notes.said(forks.GO)
 
     def take(self, stage: Path) -> None:
         """Lead runs whose stage is there from now on."""
@@ -103,6 +104,7 @@ class Batch:
         minutes: float | None = None,
         free: float = 0.0,
         unsure: Sequence[int] = (),
+        resources: Mapping[str, object] | None = None,
     ) -> None:
         """Prepare.
 
@@ -110,7 +112,8 @@ class Batch:
             task: what the script is run on.
             variants: what is different in each run.
             reins: tell the pace, now or later.
-            minutes: wall time that all runs may take, None for what the task may take [min].
+            minutes: wall time that all runs may take, None for the limit of a trial, whatever the rule says [min].
+            resources: what the rule gives to one run, where it is to be something else.
             free: CPU time of all runs but the first that may be used before the pace is known [s].
             unsure: numbers of runs that the pace may leave out.
         """
@@ -131,10 +134,10 @@ class Batch:
                 for path in dict.fromkeys(paths[item.path] for paths in self._paths)
             )
 
-        runtime = {} if minutes is None else {"runtime": minutes}
+        given = {**job.resources, **(resources or {}), "runtime": minutes}
         self.job = replace(
             job, inputs=renamed(job.inputs), outputs=renamed(job.outputs), logs=renamed(job.logs),
-            stand_ins=stand_ins, resources={**job.resources, **runtime},
+            stand_ins=stand_ins, resources=given,
         )  # fmt: skip
 
     @property

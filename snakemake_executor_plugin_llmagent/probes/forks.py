@@ -26,8 +26,9 @@ FIT_TO_FORK = (
 )  # fmt: skip
 """Libraries that work in a process that was forked after they were loaded."""
 NEVER = ("antigravity", "idlelib", "this", "tkinter", "turtle", "turtledemo")
-PACE, ENOUGH = "pace.json", "enough"
-"""Files by which whoever has started this says how fast to go on, and that nothing is to go on."""
+PACE, GO = "pace.json", "go"
+"""Files of whoever has started this: how fast to go on, and one that is taken away when nothing is to go on any more
+(which needs no room on the disk)."""
 REPORT = "report.json"
 PAUSE = 0.003
 
@@ -51,13 +52,19 @@ def run(runs: list[dict[str, str]], libraries: list[str], free: float, unsure: l
         gc.freeze()
         ended = _run(one["folder"], one["text"], learn=not number)
         report.append(ended)
+        _write([*report, *[None] * (len(runs) - len(report))])
         if number:
             last = ended["cpu"]
             used += last
         elif len(runs) > 1:
             last = ended["cpu"] - _learn(one["folder"])
-    with open(REPORT, "w", encoding="utf-8") as file:  # noqa: PTH123
+
+
+def _write(report: list[dict[str, float] | None]) -> None:
+    """Write down how runs have ended; if this process is ended, what is there holds."""
+    with open(f"{REPORT}.part", "w", encoding="utf-8") as file:  # noqa: PTH123
         json.dump(report, file)
+    os.replace(f"{REPORT}.part", REPORT)  # noqa: PTH105
 
 
 def _pace() -> dict[str, Any] | None:
@@ -74,7 +81,7 @@ def _pace() -> dict[str, Any] | None:
 
 
 def _is_enough() -> bool:
-    return os.path.exists(ENOUGH)  # noqa: PTH110
+    return not os.path.exists(GO)  # noqa: PTH110
 
 
 def _is_next(number: int, used: float, free: float, unsure: list[int]) -> bool:

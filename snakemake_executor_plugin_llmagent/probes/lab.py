@@ -7,7 +7,7 @@ import json
 import math
 import os
 import stat
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -20,7 +20,7 @@ from snakemake_executor_plugin_llmagent.data.leaves import MOST_LEAVES, leaves, 
 from snakemake_executor_plugin_llmagent.probes.batch import Batch, Pace, Reins, Variant
 from snakemake_executor_plugin_llmagent.probes.mentions import mentions, patterns, taken
 from snakemake_executor_plugin_llmagent.probes.responses import Numbers, changed
-from snakemake_executor_plugin_llmagent.protocols import Execution, Layout, Sandbox, Task, Trial
+from snakemake_executor_plugin_llmagent.protocols import Ending, Execution, Layout, Sandbox, Task, Trial
 from snakemake_executor_plugin_llmagent.spec import Kind
 from snakemake_executor_plugin_llmagent.text import one_line
 from snakemake_executor_plugin_llmagent.trials import Slice, StandIn, Worker
@@ -185,16 +185,25 @@ class Lab:
         minutes: float | None = None,
         free: float = 0.0,
         unsure: Sequence[int] = (),
+        resources: Mapping[str, object] | None = None,
+        before_again: Callable[[], object] = lambda: None,
     ) -> list[Ran | None]:
         """Run the script on several variants, one after the other, its libraries loaded once.
 
-        The arguments are those of `Batch`. Returns the runs; None for those that were not begun.
+        The arguments are those of `Batch`. If other resources than the rule's are too little memory, all is done once
+        more with those of the rule, after `before_again` has returned.
+
+        Returns:
+            The runs; None for those that were not begun.
         """
         if not variants or reins.is_enough:
             return [None] * len(variants)
-        task = Batch(self.task, variants, reins, minutes=minutes, free=free, unsure=unsure)
+        task = Batch(self.task, variants, reins, minutes=minutes, free=free, unsure=unsure, resources=resources)
         stage = self._folder / f"stage-{next(self._numbers)}"
         whole, ended = self._sandbox.run(task, self.trial.source, stage)
+        if resources and ended.ending is Ending.MEMORY:
+            before_again()
+            return self.batch(variants, reins, minutes=minutes, unsure=unsure)
         return [
             None if execution is None else Ran(execution=execution, outputs=_outputs(self.task, task.layout(whole, i)))
             for i, execution in enumerate(task.executions(whole, ended))

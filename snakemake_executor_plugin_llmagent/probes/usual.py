@@ -6,6 +6,7 @@ its sentence asks for it. What cannot be judged on a few events (a script that a
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -63,11 +64,12 @@ class Tried:
 class Usual:
     """Makes the usual probes of one candidate."""
 
-    def __init__(self, lab: Lab, *, alone: bool = True) -> None:
+    def __init__(self, lab: Lab, *, alone: bool = True, resources: Mapping[str, object] | None = None) -> None:
         """Prepare.
 
         Args:
             lab: where they are made.
+            resources: what they may use beside the trial, where it is not what the rule says.
             alone: whether the rule names no probes. Otherwise those that it could have named are not judged, and what
                 stops nobody is not said.
         """
@@ -76,12 +78,15 @@ class Usual:
         self._findings: list[Finding] = []
         self._results: dict[str, object] = {}
         self._suspects: list[Suspect] = []
+        self._resources = resources
         self._reins = Reins()
+        self._over = threading.Event()
         self._order: Future[tuple[str, ...]] = Future()
 
     def enough(self) -> None:
         """Begin nothing more, and end the runs that are under way."""
         self._reins.enough()
+        self._over.set()
 
     def begin(self) -> Tried:
         """Make the runs that are always made, as far as there is time.
@@ -97,6 +102,7 @@ class Usual:
     def ran(self, trial: Trial) -> None:
         """Take in how the trial went, which says how much time there is, and which runs make no sense."""
         self._lab.ran(trial)
+        self._over.set()
         base, order = self._lab.base.execution, self._order.result()
         unwanted = self._unwanted() if set(order) & {DATA, INJECT} else ()
         self._reins.pace(
@@ -124,7 +130,10 @@ class Usual:
         order = tuple(variants)
         self._order.set_result(order)
         unsure = [number for number, name in enumerate(order) if name in (DATA, INJECT)]
-        runs = self._lab.batch(list(variants.values()), self._reins, free=LEAST, unsure=unsure)
+        runs = self._lab.batch(
+            list(variants.values()), self._reins, free=LEAST, unsure=unsure, resources=self._resources,
+            before_again=self._over.wait,
+        )  # fmt: skip
         return Tried(copies=copies, asks=asks, params=values, runs=dict(zip(variants, runs, strict=True)))
 
     def _asks(self) -> dict[str, Ask]:

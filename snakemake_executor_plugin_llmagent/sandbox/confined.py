@@ -24,6 +24,8 @@ from snakemake_executor_plugin_llmagent.sandbox.warden import Warden
 
 MODULES = "modules"
 """Folder below the script's own for temporary files where it finds modules of the person's."""
+LEASES = "cores"
+"""Folder of the plugin's in which scripts take cores for themselves."""
 ROOM_BYTES = 1 << 20
 """Where not even this much can be written, the disk is full [bytes]."""
 PROCESSES_OF_READERS = 128
@@ -161,7 +163,7 @@ def order(
         max_abi=walls.max_abi, stage=place.layout.stage, home=place.home, tmp=place.tmp, script=script, log=place.log,
         report=place.report, limits=limits.as_order(bounds), readable=(*readable, *ground.readable),
         roots=tuple(map(Path, roots)),
-        guarded=guarded, threads=job.threads, leases=ground.home / "cores",
+        guarded=guarded, threads=job.threads, leases=ground.home / LEASES,
         environment=environment.wish(scratch=place.tmp / "cache", managed=managed, outer=ground.outer, added=added),
         watch=tuple(inputs), show=show,
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import math
 import os
 import shutil
@@ -74,18 +75,51 @@ def limits_for(
     )
 
 
-def room_for_two(resources: Mapping[str, object], threads: int, *, total_memory: int | None, cores: int) -> bool:
-    """Whether two runs of a script fit onto this machine at once, as far as its rule says what one needs.
+def room_beside(
+    resources: Mapping[str, object], threads: int, *, total_memory: int | None, cores: int
+) -> Mapping[str, object] | None:
+    """What a second run of a script may use beside the first one, where that is less than its rule says.
 
     Args:
         resources: the job's, as for `limits_for`.
         threads: its cores.
         total_memory: what there is [bytes], None if nobody knows.
-        cores: how many this process may use.
+        cores: how many are free, the first run's among them.
+
+    Returns:
+        Resources that replace the job's; None if there is no room at all.
     """
+    if 2 * max(1, threads) > cores:
+        return None
     memory = _bytes(resources, "mem")
-    fits = memory is None or total_memory is None or 2 * memory <= total_memory
-    return fits and 2 * max(1, threads) <= cores
+    if total_memory is None:
+        return {}
+    if memory is None:
+        return {"mem_mb": (1 - SHARE_OF_MEMORY) * total_memory / MB}
+    return {} if 2 * memory <= total_memory else None
+
+
+def free_cores(leases: Path) -> int:
+    """How many cores this process may use, without those that scripts have for themselves now.
+
+    Args:
+        leases: folder with a file for each core that was ever asked for, locked by whoever has it.
+    """
+    return sum(_is_free(leases / f"cpu-{core}") for core in os.sched_getaffinity(0))
+
+
+def _is_free(lease: Path) -> bool:
+    try:
+        descriptor = os.open(lease, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return True  # nobody has ever asked for it
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
 
 
 def as_order(limits: Limits) -> dict[str, float | None]:

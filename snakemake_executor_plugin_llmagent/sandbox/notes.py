@@ -38,8 +38,16 @@ class Notes:
             if self._stage is not None:
                 self._write(self._stage, name)
 
+    def unsay(self, name: str) -> None:
+        """Take a file away again, for which no room on the disk is needed."""
+        with self._saying:
+            self._said.pop(name, None)
+            if self._stage is not None:
+                with suppress(IsADirectoryError, PermissionError):
+                    (self._stage / name).unlink(missing_ok=True)
+
     def said(self, name: str) -> bool:
-        """Whether this was said."""
+        """Whether this is said."""
         return name in self._said
 
     def _write(self, stage: Path, name: str) -> None:

@@ -21,7 +21,7 @@ from snakemake_executor_plugin_llmagent.descriptions import FileDescription
 from snakemake_executor_plugin_llmagent.errors import Cancelled
 from snakemake_executor_plugin_llmagent.formats import describe
 from snakemake_executor_plugin_llmagent.reading import ConfinedReader
-from snakemake_executor_plugin_llmagent.sandbox import process
+from snakemake_executor_plugin_llmagent.sandbox import handed, process
 from snakemake_executor_plugin_llmagent.sandbox.confined import Ground
 from snakemake_executor_plugin_llmagent.sandbox.walls import choose
 from snakemake_executor_plugin_llmagent.sandbox.warden import TOKEN, marked
@@ -386,5 +386,5 @@ def test_an_answer_that_is_no_file(tmp_path: Path) -> None:
 
 
 def test_an_endless_answer_is_read_in_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "_ANSWER_BYTES", 300)
+    monkeypatch.setattr(handed, "ANSWER_BYTES", 300)
     assert len(answered(tmp_path, *[json.dumps(GOOD)] * 100, count=100)) == 2

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from snakemake_executor_plugin_llmagent import desk as desks
+from snakemake_executor_plugin_llmagent import working
 from snakemake_executor_plugin_llmagent.sandbox import process
 from snakemake_executor_plugin_llmagent.sandbox.confined import Ground
 from snakemake_executor_plugin_llmagent.sandbox.walls import choose
@@ -104,15 +104,14 @@ def test_it_sees_no_other_files_and_follows_no_links(
     link.symlink_to(secret)
     with worker.desk(files=[data], folders=[stages], names=[]):
         for place in (secret, link):  # whatever is asked of it, walls are around it
-            assert "99" not in str(worker("measure", measured(place), read=[data]).answer)
+            answer: Any = worker("measure", measured(place), read=[data]).answer
+            assert not answer[str(place)]["numbers"]
         assert started == ["serve"]
         assert the_sum(worker("measure", measured(link), read=[link]).answer, link) == 99.0
         assert started == ["serve", "measure"], "what leads elsewhere is no business of it"
 
 
-def test_who_finds_it_busy_or_gone_starts_a_process(
-    worker: ConfinedWorker, started: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_who_finds_it_busy_or_gone_starts_a_process(worker: ConfinedWorker, started: list[str], tmp_path: Path) -> None:
     data = an_archive(tmp_path / "project/in.npz")
     answers: list[object] = []
 
@@ -124,7 +123,6 @@ def test_who_finds_it_busy_or_gone_starts_a_process(
         with desk._asking:  # somebody else asks
             ask()
         assert started == ["serve", "measure"]
-        monkeypatch.setattr(desks, "read_answer", lambda _: None)
         desk._stop.set()
         desk._thread.join()
         ask()
@@ -134,10 +132,10 @@ def test_who_finds_it_busy_or_gone_starts_a_process(
 def test_an_operation_that_takes_too_long_ends_it(
     worker: ConfinedWorker, started: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(desks, "SECONDS", 0.0)
+    monkeypatch.setattr(working, "LOOK_SECONDS", 0.0)
     data = an_archive(tmp_path / "project/in.npz")
     with worker.desk(files=[data], folders=[], names=[]):
-        assert worker("measure", measured(data), read=[data]).problem == "ended after 0 s"
+        assert worker.described([data]) is None
         (desk,) = worker._desks
         desk._thread.join()
     assert started == ["serve"]

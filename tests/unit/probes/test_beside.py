@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from snakemake_executor_plugin_llmagent import assembly
 from snakemake_executor_plugin_llmagent.assembly import Assembly, Settings
 from snakemake_executor_plugin_llmagent.authoring import try_out
 from snakemake_executor_plugin_llmagent.config import DEFAULTS, Keys, Options
@@ -32,6 +33,12 @@ import time
 {START}
 time.sleep(3600 if table.num_rows < {EVENTS} else 1)
 raise RuntimeError("the trial fails")
+"""
+LARGE = f"""
+import time
+{RIGHT}
+held = b"x" * 400_000_000
+time.sleep(1)
 """
 SLOW_ON_FEW = f"""
 import time
@@ -61,7 +68,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.fixture
 def judge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Judge]:
     events(tmp_path / "in.parquet")
-    assembly = Assembly(
+    made = Assembly(
         Settings(
             options=DEFAULTS, record=None, read_keys=lambda: Keys(values={"OPENAI_API_KEY": "sk-none"}),
             context_tokens=None, locked=False, workdir=tmp_path, environment=dict(os.environ),
@@ -83,11 +90,11 @@ def judge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Judge]:
             inputs=(Item(name="data", path="in.parquet"), *(Item(name=None, path=path) for path in inputs)),
             outputs=(Item(name="fit", path="fit.json"),), resources=resources or {},
         )  # fmt: skip
-        shop = assembly.workshop(a_spec(), replace(options, sandbox=sandbox), lambda *_: None)
+        shop = made.workshop(a_spec(), replace(options, sandbox=sandbox), lambda *_: None)
         return try_out(shop, a_spec(), FileTask(job, sys.executable), Draft(source=source), number=1)
 
     yield judged
-    assembly.close()
+    made.close()
     assert not list((tmp_path / ".snakemake/llmagent/stages").glob("*")), "stages are left"
 
 
@@ -125,6 +132,16 @@ def test_they_end_with_a_trial_that_fails(judge: Judge, seen: list[str]) -> None
     attempt = judge(WRONG)
     assert [one.check for one in attempt.findings] == ["run.failed"] and "probes" not in attempt.evidence
     assert seen == ["trial begin", "probes begin", "trial end", "probes end"], "they would have slept for an hour"
+
+
+def test_what_needs_more_memory_than_is_left_is_made_after_the_trial(
+    judge: Judge, seen: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(assembly, "machine_memory", lambda: 1_000_000_000)  # a fifth is left beside a trial
+    attempt = judge(LARGE)
+    assert attempt.accepted and attempt.evidence["probes"]["half_events"] == "passed"
+    first, second = (place for place, said in enumerate(seen) if said == "probes begin")
+    assert first < seen.index("trial end") < second
 
 
 def test_what_takes_much_longer_than_the_trial_is_ended(

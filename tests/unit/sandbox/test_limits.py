@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import fcntl
 import json
 import math
+import os
 from dataclasses import FrozenInstanceError, fields
 from pathlib import Path
 from typing import Any
@@ -14,9 +16,11 @@ from snakemake_executor_plugin_llmagent.sandbox.limits import (
     Limits,
     as_order,
     explain,
+    free_cores,
     free_disk,
     limits_for,
     machine_memory,
+    room_beside,
 )
 
 GB = 1_000_000_000
@@ -25,6 +29,39 @@ NAMES = [field.name for field in fields(Limits)]
 
 def limits(resources: dict[str, object] | None = None, threads: int = 1, timeout: float | None = None) -> Limits:
     return limits_for(resources or {}, threads, timeout, total_memory=10 * GB, free_disk=100 * GB)
+
+
+@pytest.mark.parametrize(
+    ("resources", "threads", "cores", "room"),
+    [
+        ({}, 1, 2, {"mem_mb": 2000}),
+        ({}, 1, 1, None),
+        ({}, 4, 7, None),
+        ({}, 4, 8, {"mem_mb": 2000}),
+        ({"mem_mb": 5000}, 1, 2, {}),
+        ({"mem_mb": 5001}, 1, 2, None),
+    ],
+)
+def test_room_for_a_second_run(
+    resources: dict[str, object], threads: int, cores: int, room: dict[str, object] | None
+) -> None:
+    found = room_beside(resources, threads, total_memory=10 * GB, cores=cores)
+    assert found == (room if room is None else pytest.approx(room))
+
+
+def test_room_on_a_machine_that_tells_nothing() -> None:
+    assert room_beside({"mem_mb": 10**9}, 1, total_memory=None, cores=2) == {}
+
+
+def test_cores_that_somebody_has_are_not_free(tmp_path: Path) -> None:
+    cores = sorted(os.sched_getaffinity(0))
+    assert free_cores(tmp_path / "cores") == len(cores)
+    (tmp_path / "cores").mkdir()
+    with (tmp_path / f"cores/cpu-{cores[0]}").open("w") as lease:
+        assert free_cores(tmp_path / "cores") == len(cores)
+        fcntl.flock(lease, fcntl.LOCK_EX)
+        assert free_cores(tmp_path / "cores") == len(cores) - 1
+    assert free_cores(tmp_path / "cores") == len(cores)
 
 
 def test_what_holds_where_nothing_is_declared() -> None:
