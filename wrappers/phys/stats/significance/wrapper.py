@@ -399,6 +399,7 @@ def binomial(number: int, total: int) -> dict[str, Any]:
 def spread(work: Callable[[int], Any], number: int, threads: int, what: str) -> Iterator[Any]:
     """Yield `work(0)`, ..., `work(number - 1)` in this order, done by as many processes as there are threads."""
     import multiprocessing
+    import signal
 
     progress = Progress(what, number, "toys")
     if threads <= 1 or "fork" not in multiprocessing.get_all_start_methods():
@@ -408,7 +409,13 @@ def spread(work: Callable[[int], Any], number: int, threads: int, what: str) -> 
         return
     global _work  # only so can a closure reach the processes: they inherit it by fork
     _work = work
-    with multiprocessing.get_context("fork").Pool(threads, initializer=_end_when_told) as pool:
+    # Until a process has forgotten our handlers, whoever ends it has to wait: a handler would swallow that for good.
+    allowed = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        pool = multiprocessing.get_context("fork").Pool(threads, initializer=_end_when_told)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, allowed)
+    with pool:
         for result in pool.imap(_inherited, range(number), chunksize=max(1, number // (threads * 20))):
             yield result
             progress.add(1)
@@ -422,6 +429,7 @@ def _end_when_told() -> None:
     import signal
 
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
 
 def _inherited(index: int) -> Any:
