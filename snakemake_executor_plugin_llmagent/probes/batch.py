@@ -63,6 +63,23 @@ class Pace:
     skip: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """What runs may use before, and beside, what their pace says.
+
+    Attributes:
+        minutes: wall time that all runs may take, None for the limit of a trial, whatever the rule says [min].
+        free: CPU time of all runs but the first that may be used before the pace is known [s].
+        unsure: numbers of runs that the pace may leave out.
+        resources: what the rule gives to one run, where it is to be something else.
+    """
+
+    minutes: float | None = None
+    free: float = 0.0
+    unsure: tuple[int, ...] = ()
+    resources: Mapping[str, object] = field(default_factory=dict)
+
+
 class Reins:
     """Tells runs how to go on, whether they are begun already or not; for several threads."""
 
@@ -95,31 +112,18 @@ class Batch:
     Each run has a folder of its own in the stage, in which all relative paths are what the rule gives.
     """
 
-    def __init__(
-        self,
-        task: Task,
-        variants: Sequence[Variant],
-        reins: Reins,
-        *,
-        minutes: float | None = None,
-        free: float = 0.0,
-        unsure: Sequence[int] = (),
-        resources: Mapping[str, object] | None = None,
-    ) -> None:
+    def __init__(self, task: Task, variants: Sequence[Variant], reins: Reins, terms: Terms) -> None:
         """Prepare.
 
         Args:
             task: what the script is run on.
             variants: what is different in each run.
             reins: tell the pace, now or later.
-            minutes: wall time that all runs may take, None for the limit of a trial, whatever the rule says [min].
-            resources: what the rule gives to one run, where it is to be something else.
-            free: CPU time of all runs but the first that may be used before the pace is known [s].
-            unsure: numbers of runs that the pace may leave out.
+            terms: what all runs may use.
         """
         self._task = task
         self._variants = variants
-        self._reins, self._free, self._unsure = reins, free, list(unsure)
+        self._reins, self._terms = reins, terms
         job = task.job
         self._paths = [{item.path: _place(number, item, place) for place, item in _items(job)} for number in self.each]
         stand_ins: dict[str, Path] = {}
@@ -134,7 +138,7 @@ class Batch:
                 for path in dict.fromkeys(paths[item.path] for paths in self._paths)
             )
 
-        given = {**job.resources, **(resources or {}), "runtime": minutes}
+        given = {**job.resources, **terms.resources, "runtime": terms.minutes}
         self.job = replace(
             job, inputs=renamed(job.inputs), outputs=renamed(job.outputs), logs=renamed(job.logs),
             stand_ins=stand_ins, resources=given,
@@ -170,7 +174,7 @@ class Batch:
             for number, program in enumerate(programs)
         ]
         text = Path(forks.__file__).read_text(encoding="utf-8")
-        call = f"\n\nrun({runs!r}, {list(libraries(source))!r}, {self._free!r}, {self._unsure!r})\n"
+        call = f"\n\nrun({runs!r}, {list(libraries(source))!r}, {self._terms.free!r}, {list(self._terms.unsure)!r})\n"
         self._reins.take(layout.stage)
         return replace(programs[0], text=text + call, lines_before=0)
 

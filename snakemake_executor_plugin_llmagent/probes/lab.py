@@ -17,7 +17,7 @@ from typing import Any
 
 from snakemake_executor_plugin_llmagent.data.kinds import format_of
 from snakemake_executor_plugin_llmagent.data.leaves import MOST_LEAVES, leaves, of_document
-from snakemake_executor_plugin_llmagent.probes.batch import Batch, Pace, Reins, Variant
+from snakemake_executor_plugin_llmagent.probes.batch import Batch, Pace, Reins, Terms, Variant
 from snakemake_executor_plugin_llmagent.probes.mentions import mentions, patterns, taken
 from snakemake_executor_plugin_llmagent.probes.responses import Numbers, changed
 from snakemake_executor_plugin_llmagent.protocols import Ending, Execution, Layout, Sandbox, Task, Trial
@@ -181,11 +181,7 @@ class Lab:
         self,
         variants: Sequence[Variant],
         reins: Reins,
-        *,
-        minutes: float | None = None,
-        free: float = 0.0,
-        unsure: Sequence[int] = (),
-        resources: Mapping[str, object] | None = None,
+        terms: Terms,
         before_again: Callable[[], object] = lambda: None,
     ) -> list[Ran | None]:
         """Run the script on several variants, one after the other, its libraries loaded once.
@@ -198,12 +194,12 @@ class Lab:
         """
         if not variants or reins.is_enough:
             return [None] * len(variants)
-        task = Batch(self.task, variants, reins, minutes=minutes, free=free, unsure=unsure, resources=resources)
+        task = Batch(self.task, variants, reins, terms)
         stage = self._folder / f"stage-{next(self._numbers)}"
         whole, ended = self._sandbox.run(task, self.trial.source, stage)
-        if resources and ended.ending is Ending.MEMORY:
+        if terms.resources and ended.ending is Ending.MEMORY:
             before_again()
-            return self.batch(variants, reins, minutes=minutes, unsure=unsure)
+            return self.batch(variants, reins, replace(terms, resources={}))
         return [
             None if execution is None else Ran(execution=execution, outputs=_outputs(self.task, task.layout(whole, i)))
             for i, execution in enumerate(task.executions(whole, ended))
@@ -213,7 +209,7 @@ class Lab:
         """Run the script on several variants at a pace that is known from the beginning; see `batch`."""
         reins = Reins()
         reins.pace(pace)
-        return self.batch(variants, reins, minutes=(pace.first + pace.seconds * len(variants)) / 60 + 1)
+        return self.batch(variants, reins, Terms(minutes=(pace.first + pace.seconds * len(variants)) / 60 + 1))
 
     def _run(self, task: Task) -> Ran:
         stage = self._folder / f"stage-{next(self._numbers)}"

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from snakemake_executor_plugin_llmagent.probes import params, shapes, suspects
-from snakemake_executor_plugin_llmagent.probes.batch import Pace, Reins, Variant
+from snakemake_executor_plugin_llmagent.probes.batch import Pace, Reins, Terms, Variant
 from snakemake_executor_plugin_llmagent.probes.lab import Altered, Ask, Lab, Look, Ran, flat
 from snakemake_executor_plugin_llmagent.probes.responses import Numbers, changed, moves, results, shown
 from snakemake_executor_plugin_llmagent.probes.suspects import (
@@ -129,11 +129,9 @@ class Usual:
         variants |= {name: Variant(files=copies[name].files) for name in last if not copies[name].problem}
         order = tuple(variants)
         self._order.set_result(order)
-        unsure = [number for number, name in enumerate(order) if name in (DATA, INJECT)]
-        runs = self._lab.batch(
-            list(variants.values()), self._reins, free=LEAST, unsure=unsure, resources=self._resources,
-            before_again=self._over.wait,
-        )  # fmt: skip
+        unsure = tuple(number for number, name in enumerate(order) if name in (DATA, INJECT))
+        terms = Terms(free=LEAST, unsure=unsure, resources=self._resources or {})
+        runs = self._lab.batch(list(variants.values()), self._reins, terms, before_again=self._over.wait)
         return Tried(copies=copies, asks=asks, params=values, runs=dict(zip(variants, runs, strict=True)))
 
     def _asks(self) -> dict[str, Ask]:
