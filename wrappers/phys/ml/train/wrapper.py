@@ -1337,8 +1337,8 @@ def plot_roc(events: Events, folds: np.ndarray, scores: np.ndarray, metrics: Map
     axes.plot(signal, 1 - background, color=SIGNAL_COLOUR, linewidth=1.8, label=text)
     axes.plot([0, 1], [1, 0], color="0.4", linestyle=":", linewidth=1, label="chance")
     axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="Signal efficiency", ylabel="Background rejection (1 − efficiency)")
-    axes.legend(loc="lower left")
-    _say(axes, label, f"{metrics['method']}, events their model did not see")
+    axes.legend(loc="lower left", title="events not trained on", alignment="left")
+    _say(axes, label, metrics["method"])
     return figure
 
 
